@@ -1,0 +1,85 @@
+//! Every bound of the system, with its reason and with what happens when it is reached.
+
+/// The bounds that a server holds its clients and itself to.
+///
+/// All of them can be set in the configuration file under `[limits]`, with the same names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// The longest message (and frame) that is read, in bytes. A longer one closes the connection
+    /// with 1009.
+    ///
+    /// Room for a text of a megabyte and for a ChangeSet of some ten thousand fragments.
+    pub message_bytes_max: usize,
+    /// The most messages in one frame. More closes the connection with 4096.
+    pub frame_messages_max: usize,
+    /// The most fragments in one ChangeSet. More refuses each of them with `too-large`.
+    pub fragments_max: usize,
+    /// The longest text value, in bytes. A longer one fails its fragment with `too-large`.
+    pub string_bytes_max: usize,
+    /// The most elements in one collection. More fails the fragment with `too-large`.
+    pub collection_elements_max: usize,
+    /// The most objects in one scope. More fails the add with `too-large`.
+    pub scope_objects_max: usize,
+    /// The most scopes that one session may have fetched at a time. More denies the fetch.
+    pub session_scopes_max: usize,
+    /// The most sessions that a server holds. More denies the session.
+    pub sessions_max: usize,
+    /// The most members of one scope. More denies the fetch.
+    pub members_max: usize,
+    /// The most connections that have no session yet. More are closed at once.
+    ///
+    /// Such connections cost memory and cannot be told from an attack.
+    pub connections_pending_max: usize,
+    /// What is kept for one absent or slow client, in bytes. Past it, waiting ScopeSync messages are
+    /// dropped and the client gets the scope's state afresh when it reads again.
+    pub backlog_bytes_max: usize,
+    /// What is kept for one client including its replies, in bytes. Past it the session ends: the
+    /// client asks and asks but never reads or acknowledges an answer.
+    pub backlog_bytes_hard_max: usize,
+    /// The most messages of one session that wait for an earlier one of its own (for a fetch, say).
+    /// At the bound no further frames are read from its socket.
+    pub inbox_messages_max: usize,
+    /// The most requests that wait in one scope's mailbox. At the bound sessions stop reading.
+    pub mailbox_requests_max: usize,
+    /// How long a connection may take to name or create its session, in milliseconds. Then it is
+    /// closed with 4096, `session-establish-timedout`.
+    pub establish_timeout_ms: u64,
+    /// How long the HTTP part of a connection may take, in milliseconds. Then it is dropped.
+    pub handshake_timeout_ms: u64,
+    /// The mean time between two Pings of the server, in milliseconds; each is up to a tenth earlier
+    /// or later, so that sessions that began together do not stay together.
+    pub ping_interval_ms: u64,
+    /// How long a session lives without any message from its client, in milliseconds.
+    pub session_timeout_ms: u64,
+    /// How long an idle scope of a family stays in memory, in milliseconds.
+    pub scope_idle_ms: u64,
+    /// How long a shutdown may take before connections are dropped, in milliseconds.
+    pub shutdown_timeout_ms: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            message_bytes_max: 4 << 20,
+            frame_messages_max: 10_000,
+            fragments_max: 10_000,
+            string_bytes_max: 2 << 20,
+            collection_elements_max: 1_000_000,
+            scope_objects_max: 1_000_000,
+            session_scopes_max: 1_000,
+            sessions_max: 100_000,
+            members_max: 100_000,
+            connections_pending_max: 20_000,
+            backlog_bytes_max: 4 << 20,
+            backlog_bytes_hard_max: 16 << 20,
+            inbox_messages_max: 1_000,
+            mailbox_requests_max: 1_024,
+            establish_timeout_ms: 10_000,
+            handshake_timeout_ms: 10_000,
+            ping_interval_ms: 10_000,
+            session_timeout_ms: 600_000,
+            scope_idle_ms: 60_000,
+            shutdown_timeout_ms: 10_000,
+        }
+    }
+}

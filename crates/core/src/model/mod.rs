@@ -1,0 +1,23 @@
+//! Typed models: what an object may hold, what it holds, and how a ChangeSet changes it.
+//!
+//! - [`schema`]: the models of a scope, checked as a whole.
+//! - [`value`]: what a property can hold.
+//! - [`fragment`]: one add, change, removal or move of one object; a [`ChangeSet`] of them.
+//! - [`rejection`]: why a fragment was refused.
+//! - [`sequence`]: an ordered collection of references.
+//! - [`graph`]: the objects of a scope, reachable from its root.
+//! - [`draft`]: a ChangeSet judged against a graph without touching it.
+//! - [`constraint`]: what a procedure admits.
+
+pub mod fragment;
+pub mod rejection;
+pub mod schema;
+pub mod value;
+
+pub use fragment::{ChangeSet, CollectionEdit, Fragment, FragmentKind, ProcedureName};
+pub use rejection::{ErrorCode, Rejection};
+pub use schema::{
+    Enumeration, EnumerationId, Model, ModelId, Property, PropertyId, PropertyType, Schema,
+    SchemaBuilder,
+};
+pub use value::{Scalar, Value};

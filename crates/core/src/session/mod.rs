@@ -1,0 +1,161 @@
+//! A client's standing with the server: numbering, acknowledgement, resend.
+//!
+//! [`ServerSession`] is the server's end, [`ClientSession`] the client's; both are built on
+//! [`Reliable`], which makes a stream of messages out of connections that break. A session outlives its
+//! connections, knows which scopes were fetched, and nothing of what is in them.
+
+use std::sync::Arc;
+
+use crate::ids::{ConnectionId, MessageIndex, ScopeIndex, ScopeName, SharedText};
+use crate::model::{ChangeSet, ErrorCode, Rejection, Schema};
+
+/// What the shell tells a [`ServerSession`].
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// A connection named this session's token (or has just created the session). It replaces an older
+    /// one.
+    Connected {
+        /// The new connection.
+        connection: ConnectionId,
+    },
+    /// A whole frame arrived. Frames of replaced connections are ignored.
+    Frame {
+        /// From where.
+        connection: ConnectionId,
+        /// Its text.
+        text: &'a str,
+    },
+    /// A connection is gone. Of no consequence if it was replaced.
+    Disconnected {
+        /// Which.
+        connection: ConnectionId,
+    },
+    /// [`deadline`](ServerSession::deadline) has come.
+    Deadline,
+    /// The application accepted a fetch.
+    FetchAccepted {
+        /// The message that asked.
+        message: MessageIndex,
+        /// The scope's name: an original client that fetches the same scope again gets the same index.
+        scope: ScopeName,
+        /// What ScopeSyncs to this scope are typed with.
+        schema: Arc<Schema>,
+    },
+    /// The application denied a fetch.
+    FetchDenied {
+        /// The message that asked.
+        message: MessageIndex,
+        /// Why.
+        error: Rejection,
+    },
+    /// Something for this session's member of a scope.
+    Deliver {
+        /// Which of the session's scopes.
+        scope: ScopeIndex,
+        /// What.
+        delivery: Delivery,
+    },
+    /// The scope is closed: nothing more will come, and changes to it are refused.
+    ScopeClosed {
+        /// Which of the session's scopes.
+        scope: ScopeIndex,
+    },
+    /// The application or the server ends the session; the client is told with close code 4097.
+    End {
+        /// The reason in plain words.
+        message: String,
+    },
+}
+
+/// What a scope has for a member. Encoded once, shared by all members of the same dialect.
+#[derive(Debug, Clone)]
+pub enum Delivery {
+    /// The scope's whole state: `"rootUUID":…,"fragments":[…]`.
+    State {
+        /// The encoded part.
+        body: SharedText,
+    },
+    /// What a ChangeSet of somebody else changed: `[…]`, the fragments.
+    Sync {
+        /// The encoded part.
+        body: SharedText,
+    },
+    /// The answer to the session's own ChangeSet: `[…]`, the fragment replies.
+    Reply {
+        /// The message that is answered.
+        message: MessageIndex,
+        /// The encoded part.
+        body: SharedText,
+    },
+}
+
+/// What a [`ServerSession`] wants done.
+#[derive(Debug)]
+pub enum Output {
+    /// Ask the application; answer with `FetchAccepted` or `FetchDenied`. Until then the session keeps
+    /// its client's later messages waiting.
+    Fetch {
+        /// The message that asks.
+        message: MessageIndex,
+        /// The scope's name.
+        name: String,
+        /// What the client adds for the application.
+        params: serde_json::Map<String, serde_json::Value>,
+    },
+    /// The fetch has its index: make the session a member of the scope, which answers with its state.
+    Join {
+        /// The message that asked.
+        message: MessageIndex,
+        /// The index that it has from now on.
+        scope: ScopeIndex,
+    },
+    /// The session has lost changes of this scope, or asked for it again: it needs the state afresh.
+    Resync {
+        /// Which of the session's scopes.
+        scope: ScopeIndex,
+    },
+    /// A ChangeSet for a scope, which answers with a [`Delivery::Reply`].
+    Sync {
+        /// Which of the session's scopes.
+        scope: ScopeIndex,
+        /// The message that carried it.
+        message: MessageIndex,
+        /// What changes.
+        changes: ChangeSet,
+    },
+    /// The session leaves the scope.
+    Leave {
+        /// Which of the session's scopes.
+        scope: ScopeIndex,
+    },
+    /// Close this connection, after what [`next_frame`](ServerSession::next_frame) still has for it.
+    Close {
+        /// Which.
+        connection: ConnectionId,
+        /// Why.
+        reason: CloseReason,
+    },
+    /// The session is over: forget its token and leave its scopes.
+    Ended,
+}
+
+/// Why the server closes a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CloseReason {
+    /// 1000: a newer connection of the same session took over.
+    Replaced,
+    /// 4096: bad handshake, unknown token, timeout, or messages that cannot be read.
+    Denied {
+        /// The machine-readable part.
+        code: ErrorCode,
+        /// In plain words.
+        message: String,
+    },
+    /// 4097: the session has expired or was ended.
+    SessionClosed {
+        /// In plain words.
+        message: String,
+    },
+    /// 1001: the server goes away; the client resumes elsewhere or later.
+    GoingAway,
+}
