@@ -273,7 +273,7 @@ pub struct PropertyDefinition {
 }
 
 /// Describes the properties of one model to a [`SchemaBuilder`].
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct ModelBuilder {
     extends: Option<String>,
     properties: Vec<PropertyDefinition>,
@@ -366,6 +366,27 @@ impl SchemaBuilder {
     ) -> Self {
         self.models.push((name.into(), describe(ModelBuilder::default())));
         self
+    }
+
+    /// Adds a model unless the very same one is there already. Tells whether it was new.
+    ///
+    /// For descriptions that follow references, in which a model is met several times. Two different
+    /// models of one name are both kept, so that [`build`](Self::build) reports them.
+    pub fn add_model(&mut self, name: &str, model: ModelBuilder) -> bool {
+        let new = !self.models.iter().any(|(other, there)| other == name && *there == model);
+        if new {
+            self.models.push((name.to_owned(), model));
+        }
+        new
+    }
+
+    /// Adds an enumeration unless the very same one is there already. Tells whether it was new.
+    pub fn add_enumeration(&mut self, name: &str, values: EnumerationValues) -> bool {
+        let new = !self.enumerations.iter().any(|(other, there)| other == name && *there == values);
+        if new {
+            self.enumerations.push((name.to_owned(), values));
+        }
+        new
     }
 
     /// Checks everything together.
@@ -741,6 +762,17 @@ mod tests {
         );
         assert_eq!(found.len(), 1);
         assert!(found[0].starts_with("models.B.properties.x: the property stands twice"));
+    }
+
+    #[test]
+    fn the_same_model_added_twice_is_one_and_a_different_one_is_a_mistake() {
+        let shape = || ModelBuilder::default().property("x", "Number");
+        let mut builder = Schema::builder();
+        assert!(builder.add_model("Shape", shape()));
+        assert!(!builder.add_model("Shape", shape()));
+        assert_eq!(builder.clone().build().unwrap().models().len(), 1);
+        assert!(builder.add_model("Shape", shape().property("y", "Number")));
+        assert_eq!(mistakes(builder), ["models.Shape: the type name `Shape` is taken already"]);
     }
 
     #[test]
