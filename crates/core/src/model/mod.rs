@@ -15,9 +15,16 @@ pub mod schema;
 pub mod value;
 
 pub use fragment::{ChangeSet, CollectionEdit, Fragment, FragmentKind, ProcedureName};
+pub use graph::{Graph, ObjectRef, StateError};
+pub use judge::{JudgeLimits, Judgement, judge};
 pub use rejection::{ErrorCode, Rejection};
 pub use schema::{
     Enumeration, EnumerationId, Model, ModelId, Property, PropertyId, PropertyType, Schema,
     SchemaBuilder,
 };
 pub use value::{Scalar, Value};
+pub mod draft;
+pub mod graph;
+pub mod judge;
+pub mod sequence;
+mod settle;
