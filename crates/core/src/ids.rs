@@ -20,6 +20,9 @@ impl ObjectId {
     /// The length of a UUID in its hyphenated form.
     pub const TEXT_LENGTH: usize = uuid::fmt::Hyphenated::LENGTH;
 
+    /// The UUID of zeros, where some id must stand and none is meant.
+    pub const NIL: Self = Self(Uuid::nil());
+
     /// Wraps a UUID of any version.
     pub const fn from_uuid(uuid: Uuid) -> Self {
         Self(uuid)

@@ -1,6 +1,6 @@
 //! The messages of the Jetstream Sync protocol as data.
 
-use crate::ids::{MessageIndex, ScopeIndex, SharedText};
+use crate::ids::{MessageIndex, ObjectId, ScopeIndex, SharedText};
 use crate::model::Rejection;
 
 /// Which protocol a peer speaks, by the version that it named in `SessionCreate`.
@@ -92,4 +92,76 @@ pub struct FragmentReply {
     /// Property values that the server put in place of those sent, or beside them, as the JSON text of
     /// an object: `{"width":100}`.
     pub modifications: Option<SharedText>,
+}
+
+/// A message from a server.
+#[derive(Debug, Clone)]
+pub struct ServerMessage {
+    /// Its place in the server's numbering; 0 for `SessionCreateReply` and Ping.
+    pub index: MessageIndex,
+    /// The highest index of the client's that the server has settled, on a Ping or (1.0) on any message.
+    pub ack: Option<MessageIndex>,
+    /// What it says.
+    pub body: ServerBody,
+}
+
+/// What a server can say.
+#[derive(Debug, Clone)]
+pub enum ServerBody {
+    /// Answers `SessionCreate`.
+    SessionCreateReply {
+        /// The token that resumes the session, or why there is none.
+        result: Result<String, Rejection>,
+        /// What the server holds the client to (1.0).
+        limits: Option<ClientLimits>,
+    },
+    /// Answers `ScopeFetch`.
+    ScopeFetchReply {
+        /// The message that asked.
+        reply_to: MessageIndex,
+        /// The scope's index in this session, or why it was denied.
+        result: Result<ScopeIndex, Rejection>,
+    },
+    /// A scope's whole state.
+    ScopeState {
+        /// Which of the session's scopes.
+        scope_index: ScopeIndex,
+        /// The root object.
+        root: ObjectId,
+        /// The root, then all other objects.
+        fragments: Vec<RawFragment>,
+    },
+    /// What somebody else changed.
+    ScopeSync {
+        /// Which of the session's scopes.
+        scope_index: ScopeIndex,
+        /// What changed, in order.
+        fragments: Vec<RawFragment>,
+    },
+    /// Answers `ScopeSync`.
+    ScopeSyncReply {
+        /// The message that is answered.
+        reply_to: MessageIndex,
+        /// One entry for each of its fragments, in order.
+        replies: Vec<FragmentReply>,
+    },
+    /// Acknowledges, and keeps the connection alive.
+    Ping {
+        /// Asks for everything after `ack` again.
+        resend_missing: bool,
+    },
+    /// Answers some other message.
+    Reply {
+        /// Which.
+        reply_to: MessageIndex,
+    },
+}
+
+/// The limits that a server tells its client in `SessionCreateReply` (1.0).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientLimits {
+    /// The longest message that the server reads, in bytes.
+    pub message_bytes_max: u64,
+    /// The most fragments in one ChangeSet.
+    pub fragments_max: u64,
 }

@@ -1,8 +1,15 @@
 //! JSON, in and out: the only place that knows it.
 //!
 //! - [`message`]: the messages of the protocol as data.
-//! - [`decode`]: a frame's text into messages; raw fragments into a typed
-//!   [`ChangeSet`](crate::model::ChangeSet).
+//! - [`decode`]: a frame's text into messages.
+//! - [`change_set`]: raw fragments into a typed [`ChangeSet`](crate::model::ChangeSet).
 //! - [`encode`]: messages, fragments and states into text.
+//! - [`print`]: numbers and texts as JavaScript would print them.
 
 pub mod message;
+
+pub mod change_set;
+pub mod decode;
+pub mod encode;
+mod json;
+pub mod print;

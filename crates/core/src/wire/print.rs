@@ -1,0 +1,223 @@
+//! The one printer of JSON values: numbers as JavaScript prints them, texts escaped as it escapes them.
+//!
+//! Rust and JavaScript write `1.0`, `-0`, `1e21` and integers past 2^53 differently. Peers compare what
+//! they read, stores and clients hold what was printed, so there is one form, and it is JavaScript's.
+
+use std::fmt::Write as _;
+
+use crate::ids::ObjectId;
+use crate::model::Scalar;
+use crate::time::Timestamp;
+
+/// Appends a number as `JSON.stringify` prints it: the shortest digits that read back as the same
+/// double, an exponent only from 1e21 on and below 1e-6.
+///
+/// NaN and infinities do not exist in the protocol; they become `null`, as in JavaScript.
+pub fn number(out: &mut String, number: f64) {
+    if !number.is_finite() {
+        return out.push_str("null");
+    }
+    if number.abs() < EXACT_INTEGERS_END && number.fract() == 0.0 {
+        return integer(out, number as i64);
+    }
+    if number < 0.0 {
+        out.push('-');
+    }
+    let (digits, exponent) = shortest(number.abs());
+    layout(out, &digits, exponent);
+}
+
+/// Appends a whole number.
+pub fn integer(out: &mut String, number: i64) {
+    write!(out, "{number}").expect("a String takes everything");
+}
+
+/// Appends a number that is not negative: an index, a count.
+pub fn unsigned(out: &mut String, number: u64) {
+    write!(out, "{number}").expect("a String takes everything");
+}
+
+/// Appends a date as seconds since 1970, with milliseconds as the fraction.
+pub fn date(out: &mut String, date: Timestamp) {
+    number(out, date.to_seconds());
+}
+
+/// Appends a text with its quotes.
+pub fn string(out: &mut String, text: &str) {
+    out.push('"');
+    let mut plain_from = 0;
+    for (at, byte) in text.bytes().enumerate() {
+        let escape = match byte {
+            b'"' => "\\\"",
+            b'\\' => "\\\\",
+            0x08 => "\\b",
+            b'\t' => "\\t",
+            b'\n' => "\\n",
+            0x0c => "\\f",
+            b'\r' => "\\r",
+            0x00..=0x1f => "",
+            _ => continue,
+        };
+        out.push_str(&text[plain_from..at]);
+        if escape.is_empty() {
+            write!(out, "\\u{byte:04x}").expect("a String takes everything");
+        } else {
+            out.push_str(escape);
+        }
+        plain_from = at + 1;
+    }
+    out.push_str(&text[plain_from..]);
+    out.push('"');
+}
+
+/// Appends a uuid with its quotes, in lower case.
+pub fn object_id(out: &mut String, id: ObjectId) {
+    out.push('"');
+    out.push_str(id.encode(&mut [0; ObjectId::TEXT_LENGTH]));
+    out.push('"');
+}
+
+/// Appends a plain value; a date as seconds.
+pub fn scalar(out: &mut String, scalar: &Scalar) {
+    match scalar {
+        Scalar::String(text) => string(out, text),
+        Scalar::Number(value) => number(out, *value),
+        Scalar::Boolean(true) => out.push_str("true"),
+        Scalar::Boolean(false) => out.push_str("false"),
+        Scalar::Date(value) => date(out, *value),
+    }
+}
+
+/// Every integer below this is exact in a double and prints without an exponent.
+const EXACT_INTEGERS_END: f64 = 9_007_199_254_740_992.0;
+
+/// The shortest digits that mean exactly `number`, and the decimal exponent of the first of them.
+fn shortest(number: f64) -> (String, i32) {
+    // Of the form d.ddde-dd; the standard library takes the shortest digits, and of several the
+    // nearest, just as ECMAScript asks.
+    let mut digits = format!("{number:e}");
+    let (_, exponent) = digits.split_once('e').expect("asked for the form with an exponent");
+    let (length, exponent) = (exponent.len() + 1, exponent.parse());
+    digits.truncate(digits.len() - length);
+    digits.retain(|c| c != '.');
+    (digits, exponent.expect("printed as a number four lines above"))
+}
+
+/// Places the point as ECMAScript's Number::toString does. `exponent` is that of the first digit.
+fn layout(out: &mut String, digits: &str, exponent: i32) {
+    let count = digits.len() as i32;
+    let point = exponent + 1;
+    if (1..=21).contains(&point) {
+        if point >= count {
+            out.push_str(digits);
+            out.extend(std::iter::repeat_n('0', (point - count) as usize));
+        } else {
+            let (whole, fraction) = digits.split_at(point as usize);
+            out.extend([whole, ".", fraction]);
+        }
+    } else if (-5..=0).contains(&point) {
+        out.push_str("0.");
+        out.extend(std::iter::repeat_n('0', -point as usize));
+        out.push_str(digits);
+    } else {
+        let (first, rest) = digits.split_at(1);
+        out.push_str(first);
+        if !rest.is_empty() {
+            out.extend([".", rest]);
+        }
+        out.push('e');
+        if exponent > 0 {
+            out.push('+');
+        }
+        integer(out, exponent.into());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn printed(value: f64) -> String {
+        let mut out = String::new();
+        number(&mut out, value);
+        out
+    }
+
+    #[test]
+    fn a_number_is_printed_as_javascript_prints_it() {
+        let cases = [
+            (1.0, "1"),
+            (-0.0, "0"),
+            (0.0, "0"),
+            (-1.0, "-1"),
+            (0.1, "0.1"),
+            (-0.5, "-0.5"),
+            (1.5, "1.5"),
+            (123_456_789_012.0, "123456789012"),
+            (9_007_199_254_740_991.0, "9007199254740991"),
+            (9_007_199_254_740_992.0, "9007199254740992"),
+            (-9_007_199_254_740_994.0, "-9007199254740994"),
+            (1e20, "100000000000000000000"),
+            (123_456_789_012_345_680_000.0, "123456789012345680000"),
+            (999_999_999_999_999_900_000.0, "999999999999999900000"),
+            (1e21, "1e+21"),
+            (1.5e21, "1.5e+21"),
+            (-1.25e300, "-1.25e+300"),
+            (1e-6, "0.000001"),
+            (1.5e-6, "0.0000015"),
+            (1e-7, "1e-7"),
+            (5e-7, "5e-7"),
+            (-1.5e-7, "-1.5e-7"),
+            (5e-324, "5e-324"),
+            (f64::MAX, "1.7976931348623157e+308"),
+            (f64::MIN_POSITIVE, "2.2250738585072014e-308"),
+            (0.1 + 0.2, "0.30000000000000004"),
+            (907.303_832_202_868_9, "907.3038322028689"),
+            (1_400_000_000.5, "1400000000.5"),
+            (4.35, "4.35"),
+            (2e-3, "0.002"),
+            (f64::NAN, "null"),
+            (f64::NEG_INFINITY, "null"),
+        ];
+        for (value, expected) in cases {
+            assert_eq!(printed(value), expected, "{value:e}");
+        }
+    }
+
+    #[test]
+    fn a_text_is_escaped_as_javascript_escapes_it() {
+        let mut out = String::new();
+        string(&mut out, "a\"b\\c\u{8}\t\n\u{c}\r\u{1}\u{1f}\u{7f}é😀\u{2028}");
+        assert_eq!(out, "\"a\\\"b\\\\c\\b\\t\\n\\f\\r\\u0001\\u001f\u{7f}é😀\u{2028}\"");
+    }
+
+    #[test]
+    fn a_date_is_printed_in_seconds() {
+        for (millis, expected) in
+            [(1_400_000_000_500, "1400000000.5"), (0, "0"), (-1, "-0.001"), (1000, "1")]
+        {
+            let mut out = String::new();
+            date(&mut out, Timestamp(millis));
+            assert_eq!(out, expected);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_finite_number_reads_back_as_itself(bits: u64) {
+            let value = f64::from_bits(bits);
+            prop_assume!(value.is_finite());
+            let text = printed(value);
+            prop_assert_eq!(text.parse::<f64>().unwrap().to_bits(), (value + 0.0).to_bits());
+            prop_assert_eq!(serde_json::from_str::<f64>(&text).unwrap(), value);
+        }
+
+        #[test]
+        fn every_text_reads_back_as_itself(text: String) {
+            let mut out = String::new();
+            string(&mut out, &text);
+            prop_assert_eq!(serde_json::from_str::<String>(&out).unwrap(), text);
+        }
+    }
+}
