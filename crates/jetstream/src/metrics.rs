@@ -1,0 +1,202 @@
+//! What a process counts, for Prometheus.
+//!
+//! A [`Metrics`] is a handle; clones count together. Servers and scopes use the one of the process
+//! unless they are given another, since a process is what Prometheus scrapes.
+
+use std::ops::Deref;
+use std::sync::{Arc, OnceLock};
+
+use prometheus_client::encoding::text;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+/// A handle to the counters. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Metrics(Arc<Counters>);
+
+/// The counters themselves.
+#[derive(Debug)]
+pub struct Counters {
+    registry: Registry,
+    /// Connections that a transport has accepted, before any handshake.
+    pub connections_accepted: Counter,
+    /// Connections that were closed at once: too many without a session.
+    pub connections_refused: Counter,
+    /// Connections that belong to a session now.
+    pub connections: Gauge,
+    /// Sessions, connected or not.
+    pub sessions: Gauge,
+    /// Sessions that were created.
+    pub sessions_created: Counter,
+    /// Sessions that the application or a limit has denied.
+    pub sessions_denied: Counter,
+    /// Connections that resumed a session.
+    pub sessions_resumed: Counter,
+    /// Scopes that are running.
+    pub scopes: Gauge,
+    /// Members of all scopes.
+    pub members: Gauge,
+    /// Frames received in sessions.
+    pub frames_in: Counter,
+    /// Bytes of text in them.
+    pub bytes_in: Counter,
+    /// Frames sent in sessions.
+    pub frames_out: Counter,
+    /// Bytes of text in them.
+    pub bytes_out: Counter,
+    /// States, changes and replies that scopes gave to members.
+    pub deliveries: Counter,
+    /// Commits that became durable.
+    pub commits: Counter,
+    /// Fetches that were denied.
+    pub fetches_denied: Counter,
+    /// ChangeSets of the application of which a fragment was refused.
+    pub updates_refused: Counter,
+    /// States that were given afresh to members that had lost changes, or had asked.
+    pub resyncs: Counter,
+    /// Times that a sink was full: a client reads more slowly than it is written to.
+    pub sinks_full: Counter,
+    /// Requests that wait in the mailboxes of scopes.
+    pub scope_requests_waiting: Gauge,
+    /// Handlers of the application that panicked.
+    pub handler_panics: Counter,
+    /// Scopes that failed: a panic, or a store that could not be written.
+    pub scopes_failed: Counter,
+}
+
+impl Metrics {
+    /// Counters of their own.
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("jetstream");
+        let mut counter = |name: &str, help: &str| {
+            let counter = Counter::default();
+            registry.register(name, help, counter.clone());
+            counter
+        };
+        let connections_accepted =
+            counter("connections_accepted", "Connections that were accepted, before any handshake");
+        let connections_refused = counter(
+            "connections_refused",
+            "Connections closed at once, too many without a session",
+        );
+        let sessions_created = counter("sessions_created", "Sessions that were created");
+        let sessions_denied = counter("sessions_denied", "Sessions that were denied");
+        let sessions_resumed = counter("sessions_resumed", "Connections that resumed a session");
+        let frames_in = counter("frames_in", "Frames received in sessions");
+        let bytes_in = counter("bytes_in", "Bytes of text received in sessions");
+        let frames_out = counter("frames_out", "Frames sent in sessions");
+        let bytes_out = counter("bytes_out", "Bytes of text sent in sessions");
+        let deliveries = counter("deliveries", "States, changes and replies given to members");
+        let commits = counter("commits", "Commits that became durable");
+        let fetches_denied = counter("fetches_denied", "Fetches that were denied");
+        let updates_refused =
+            counter("updates_refused", "Updates of the application with a refused fragment");
+        let resyncs = counter("resyncs", "States given afresh to members");
+        let sinks_full =
+            counter("sinks_full", "Times a client read more slowly than it was written to");
+        let handler_panics = counter("handler_panics", "Panics in handlers of the application");
+        let scopes_failed = counter("scopes_failed", "Scopes ended by a panic or by their store");
+        let mut gauge = |name: &str, help: &str| {
+            let gauge = Gauge::default();
+            registry.register(name, help, gauge.clone());
+            gauge
+        };
+        let connections = gauge("connections", "Connections that belong to a session");
+        let sessions = gauge("sessions", "Sessions, connected or not");
+        let scopes = gauge("scopes", "Scopes that are running");
+        let members = gauge("members", "Members of all scopes");
+        let scope_requests_waiting =
+            gauge("scope_requests_waiting", "Requests that wait in the mailboxes of scopes");
+        Self(Arc::new(Counters {
+            registry,
+            connections_accepted,
+            connections_refused,
+            connections,
+            sessions,
+            sessions_created,
+            sessions_denied,
+            sessions_resumed,
+            scopes,
+            members,
+            frames_in,
+            bytes_in,
+            frames_out,
+            bytes_out,
+            deliveries,
+            commits,
+            fetches_denied,
+            updates_refused,
+            resyncs,
+            sinks_full,
+            scope_requests_waiting,
+            handler_panics,
+            scopes_failed,
+        }))
+    }
+
+    /// The counters of this process.
+    pub fn process() -> Self {
+        static PROCESS: OnceLock<Metrics> = OnceLock::new();
+        PROCESS.get_or_init(Self::new).clone()
+    }
+
+    /// All counters in the text format of OpenMetrics, which Prometheus reads.
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        text::encode(&mut text, &self.0.registry).expect("a String takes every text");
+        text
+    }
+
+    /// The content type of what [`render`](Self::render) gives.
+    pub const CONTENT_TYPE: &'static str =
+        "application/openmetrics-text; version=1.0.0; charset=utf-8";
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::process()
+    }
+}
+
+impl Deref for Metrics {
+    type Target = Counters;
+
+    fn deref(&self) -> &Counters {
+        &self.0
+    }
+}
+
+/// Counts one in a gauge for as long as it lives.
+#[derive(Debug)]
+pub(crate) struct Counted(Gauge);
+
+impl Counted {
+    pub(crate) fn new(gauge: &Gauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_counted_is_rendered_and_a_gauge_goes_down_again() {
+        let metrics = Metrics::new();
+        metrics.clone().commits.inc_by(3);
+        let session = Counted::new(&metrics.sessions);
+        let text = metrics.render();
+        assert!(text.contains("jetstream_commits_total 3\n"), "{text}");
+        assert!(text.contains("jetstream_sessions 1\n"), "{text}");
+        drop(session);
+        assert!(metrics.render().contains("jetstream_sessions 0\n"));
+    }
+}

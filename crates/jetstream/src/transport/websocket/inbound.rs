@@ -1,0 +1,184 @@
+//! The reading half of a connection: bytes into whole texts, by way of tungstenite.
+//!
+//! tungstenite is handed the stream anew with each call: reads come from the socket, and what it has to
+//! say itself (pongs, the echo of a close) goes through the connection's sink, behind what waits there.
+
+use std::io::{self, Read, Write};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, ReadBuf};
+use tungstenite::error::{CapacityError, Error, ProtocolError};
+use tungstenite::protocol::{Message, Role, WebSocketConfig, WebSocketContext};
+use tungstenite::{Bytes, Utf8Bytes};
+
+use super::outbound::ControlSink;
+use crate::transport::{FrameSource, FrameText, Received};
+
+/// The reading half of a connection.
+pub(super) struct SocketSource<R> {
+    socket: R,
+    sink: Arc<dyn ControlSink>,
+    reader: Reader,
+    message_bytes_max: usize,
+}
+
+/// A connection that has never spoken keeps no buffers: ten thousand of them should cost nothing.
+enum Reader {
+    Silent(Vec<u8>),
+    Speaking(Box<WebSocketContext>),
+}
+
+impl<R: AsyncRead + Send + Unpin> SocketSource<R> {
+    /// Reads from `socket`, after what was `already_read` of it.
+    pub(super) fn new(
+        socket: R,
+        sink: Arc<dyn ControlSink>,
+        already_read: &[u8],
+        message_bytes_max: usize,
+    ) -> Self {
+        let reader = Reader::Silent(already_read.to_vec());
+        Self { socket, sink, reader, message_bytes_max }
+    }
+
+    /// The decoder, made when the first bytes have come; `None` if none came before the end.
+    fn poll_speaking(&mut self, context: &mut Context<'_>) -> Poll<Option<()>> {
+        let Reader::Silent(already_read) = &mut self.reader else { return Poll::Ready(Some(())) };
+        if already_read.is_empty() {
+            let mut first = [0; 512];
+            let mut buffer = ReadBuf::new(&mut first);
+            let read = ready!(Pin::new(&mut self.socket).poll_read(context, &mut buffer));
+            if read.is_err() || buffer.filled().is_empty() {
+                return Poll::Ready(None);
+            }
+            already_read.extend_from_slice(buffer.filled());
+        }
+        let config = WebSocketConfig::default()
+            .read_buffer_size(READ_BUFFER_BYTES)
+            .write_buffer_size(0)
+            .max_write_buffer_size(CONTROL_BUFFER_BYTES_MAX)
+            .max_message_size(Some(self.message_bytes_max))
+            .max_frame_size(Some(self.message_bytes_max));
+        let already_read = std::mem::take(already_read);
+        self.reader = Reader::Speaking(Box::new(WebSocketContext::from_partially_read(
+            already_read,
+            Role::Server,
+            Some(config),
+        )));
+        Poll::Ready(Some(()))
+    }
+
+    fn read(&mut self, context: &mut Context<'_>) -> Result<Message, Error> {
+        let Reader::Speaking(websocket) = &mut self.reader else {
+            return Err(Error::AlreadyClosed);
+        };
+        let mut stream = Duplex { socket: &mut self.socket, sink: &*self.sink, context };
+        let message = websocket.read(&mut stream)?;
+        if matches!(message, Message::Close(_)) {
+            // The echo leaves now; nobody may ask for another frame. That it says "closed" is no news.
+            let _ = websocket.flush(&mut stream);
+            self.sink.finish();
+        }
+        Ok(message)
+    }
+
+    /// The client broke the rules of WebSocket: tell it which, and take nothing more.
+    fn refuse(&self, code: u16, reason: &str) -> Received {
+        self.sink.close(code, reason);
+        Received::Ended
+    }
+}
+
+impl<R: AsyncRead + Send + Unpin> FrameSource for SocketSource<R> {
+    fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Received> {
+        if ready!(self.poll_speaking(context)).is_none() {
+            return Poll::Ready(Received::Ended);
+        }
+        loop {
+            let received = match self.read(context) {
+                Ok(Message::Text(text)) => Received::Frame(text.into()),
+                Ok(Message::Binary(bytes)) => match text(bytes) {
+                    Some(text) => Received::Frame(text),
+                    None => self.refuse(CODE_NO_UTF8, "the frame is no UTF-8"),
+                },
+                Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => continue,
+                Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
+                    // A pong may wait for room that nobody else waits for.
+                    let _ = self.sink.poll_writable(context);
+                    return Poll::Pending;
+                }
+                Err(Error::Utf8(_)) => self.refuse(CODE_NO_UTF8, "the frame is no UTF-8"),
+                Err(Error::Capacity(CapacityError::MessageTooLong { max_size, .. })) => {
+                    self.refuse(CODE_TOO_BIG, &format!("the frame is longer than {max_size} bytes"))
+                }
+                Err(Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)) => {
+                    Received::Ended
+                }
+                Err(Error::Protocol(error)) => {
+                    self.refuse(CODE_PROTOCOL_ERROR, &error.to_string().to_lowercase())
+                }
+                Ok(Message::Close(_)) | Err(_) => Received::Ended,
+            };
+            return Poll::Ready(received);
+        }
+    }
+
+    fn poll_gone(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let mut scrap = [0; 4096];
+        loop {
+            let mut buffer = ReadBuf::new(&mut scrap);
+            let read = ready!(Pin::new(&mut self.socket).poll_read(context, &mut buffer));
+            if read.is_err() || buffer.filled().is_empty() {
+                return Poll::Ready(());
+            }
+        }
+    }
+}
+
+fn text(bytes: Bytes) -> Option<FrameText> {
+    Utf8Bytes::try_from(bytes).ok().map(FrameText::from)
+}
+
+/// The stream as tungstenite wants it: "would block" is an error, and the context says whom to wake.
+struct Duplex<'a, 'b, R> {
+    socket: &'a mut R,
+    sink: &'a dyn ControlSink,
+    context: &'a mut Context<'b>,
+}
+
+impl<R: AsyncRead + Unpin> Read for Duplex<'_, '_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut buffer = ReadBuf::new(buffer);
+        match Pin::new(&mut *self.socket).poll_read(self.context, &mut buffer) {
+            Poll::Ready(Ok(())) => Ok(buffer.filled().len()),
+            Poll::Ready(Err(error)) => Err(error),
+            Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    }
+}
+
+impl<R> Write for Duplex<'_, '_, R> {
+    /// Takes all or nothing, so that a control frame never stands in the middle of another frame.
+    fn write(&mut self, frames: &[u8]) -> io::Result<usize> {
+        if self.sink.send_control(frames) {
+            Ok(frames.len())
+        } else {
+            Err(io::ErrorKind::WouldBlock.into())
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Enough for most messages; longer ones get a buffer of their size while they arrive.
+const READ_BUFFER_BYTES: usize = 4 << 10;
+
+/// How many bytes of pongs tungstenite keeps while the sink has no room; more are left out.
+const CONTROL_BUFFER_BYTES_MAX: usize = 1 << 10;
+
+const CODE_PROTOCOL_ERROR: u16 = 1002;
+const CODE_NO_UTF8: u16 = 1007;
+const CODE_TOO_BIG: u16 = 1009;

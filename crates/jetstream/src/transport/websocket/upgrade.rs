@@ -1,0 +1,133 @@
+//! A request that asks for WebSocket, and the answer (RFC 6455, section 4.2).
+
+use std::net::SocketAddr;
+
+use http::header::{self, HeaderMap, HeaderValue};
+use http::{Method, Request, Response, StatusCode};
+use tungstenite::handshake::derive_accept_key;
+
+use crate::transport::ConnectInfo;
+
+/// Whether the request asks for WebSocket at all.
+pub(super) fn is_upgrade<B>(request: &Request<B>) -> bool {
+    has_token(request.headers(), header::UPGRADE, "websocket")
+}
+
+/// The 101 that accepts, or the response that says what is wrong with the request.
+pub(super) fn answer<B>(
+    request: &Request<B>,
+    origins: Option<&[String]>,
+) -> Result<Response<()>, (StatusCode, &'static str)> {
+    let headers = request.headers();
+    if request.method() != Method::GET {
+        return Err((StatusCode::METHOD_NOT_ALLOWED, "a websocket handshake is a GET\n"));
+    }
+    if !has_token(headers, header::CONNECTION, "upgrade") {
+        return Err((StatusCode::BAD_REQUEST, "the header `Connection: Upgrade` is missing\n"));
+    }
+    if headers.get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
+        return Err((StatusCode::UPGRADE_REQUIRED, "only websocket version 13 is spoken here\n"));
+    }
+    let Some(key) = headers.get(header::SEC_WEBSOCKET_KEY) else {
+        return Err((StatusCode::BAD_REQUEST, "the header `Sec-WebSocket-Key` is missing\n"));
+    };
+    if !is_allowed(headers, origins) {
+        return Err((StatusCode::FORBIDDEN, "this origin is not allowed here\n"));
+    }
+    let mut response = Response::new(());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let answers = response.headers_mut();
+    answers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    answers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+    let accept = HeaderValue::try_from(derive_accept_key(key.as_bytes()));
+    answers.insert(header::SEC_WEBSOCKET_ACCEPT, accept.expect("base64 is a proper header value"));
+    if let Some(protocol) = first_protocol(headers) {
+        answers.insert(header::SEC_WEBSOCKET_PROTOCOL, protocol);
+    }
+    Ok(response)
+}
+
+/// What the application is told about the client.
+pub(super) fn info<B>(request: &Request<B>, peer: SocketAddr) -> ConnectInfo {
+    let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+    let mut info = ConnectInfo::new(path).from_peer(peer);
+    for (name, value) in request.headers() {
+        info = info.with_header(name.as_str(), String::from_utf8_lossy(value.as_bytes()));
+    }
+    info
+}
+
+/// The original server takes the first subprotocol that a client offers, whatever it is; a client that
+/// offers one refuses a server that takes none.
+fn first_protocol(headers: &HeaderMap) -> Option<HeaderValue> {
+    let offered = headers.get(header::SEC_WEBSOCKET_PROTOCOL)?.to_str().ok()?;
+    let first = offered.split(',').next()?.trim();
+    HeaderValue::from_str(first).ok().filter(|value| !value.is_empty())
+}
+
+fn is_allowed(headers: &HeaderMap, origins: Option<&[String]>) -> bool {
+    let (Some(origins), Some(origin)) = (origins, headers.get(header::ORIGIN)) else { return true };
+    origin
+        .to_str()
+        .is_ok_and(|origin| origins.iter().any(|allowed| allowed.eq_ignore_ascii_case(origin)))
+}
+
+fn has_token(headers: &HeaderMap, name: header::HeaderName, token: &str) -> bool {
+    headers
+        .get_all(name)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|candidate| candidate.trim().eq_ignore_ascii_case(token))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(change: impl FnOnce(&mut HeaderMap)) -> Request<()> {
+        let mut request = Request::new(());
+        let headers = request.headers_mut();
+        headers.insert("upgrade", HeaderValue::from_static("WebSocket"));
+        headers.insert("connection", HeaderValue::from_static("keep-alive, Upgrade"));
+        headers.insert("sec-websocket-version", HeaderValue::from_static("13"));
+        headers.insert("sec-websocket-key", HeaderValue::from_static("dGhlIHNhbXBsZSBub25jZQ=="));
+        change(headers);
+        request
+    }
+
+    #[test]
+    fn the_answer_proves_that_the_key_was_read() {
+        let response = answer(&request(|_| {}), None).unwrap();
+        assert_eq!(response.status(), StatusCode::SWITCHING_PROTOCOLS);
+        // The example of RFC 6455, section 1.3.
+        assert_eq!(response.headers()["sec-websocket-accept"], "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+        assert!(response.headers().get("sec-websocket-extensions").is_none());
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_handshake_is_told_by_its_status() {
+        let status = |change: fn(&mut HeaderMap)| answer(&request(change), None).unwrap_err().0;
+        assert_eq!(status(|h| drop(h.remove("connection"))), StatusCode::BAD_REQUEST);
+        assert_eq!(status(|h| drop(h.remove("sec-websocket-key"))), StatusCode::BAD_REQUEST);
+        assert_eq!(
+            status(|h| drop(h.insert("sec-websocket-version", HeaderValue::from_static("8")))),
+            StatusCode::UPGRADE_REQUIRED
+        );
+    }
+
+    #[test]
+    fn only_allowed_origins_and_clients_without_one_are_let_in() {
+        let allowed = ["https://example.org".to_owned()];
+        let from = |origin: Option<&'static str>| {
+            let request = request(|headers| {
+                origin.map(|o| headers.insert("origin", HeaderValue::from_static(o)));
+            });
+            answer(&request, Some(&allowed)).map(|_| ()).map_err(|(status, _)| status)
+        };
+        assert_eq!(from(None), Ok(()));
+        assert_eq!(from(Some("https://Example.org")), Ok(()));
+        assert_eq!(from(Some("https://example.org.evil.test")), Err(StatusCode::FORBIDDEN));
+        assert_eq!(from(Some("null")), Err(StatusCode::FORBIDDEN));
+    }
+}
