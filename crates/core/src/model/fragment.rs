@@ -123,6 +123,11 @@ impl ProcedureName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The model's name and the procedure's own.
+    pub fn parts(&self) -> (&str, &str) {
+        self.0.split_once('.').expect("parse only takes names of two parts")
+    }
 }
 
 impl fmt::Display for ProcedureName {

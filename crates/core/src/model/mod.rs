@@ -9,6 +9,7 @@
 //! - [`draft`]: a ChangeSet judged against a graph without touching it.
 //! - [`constraint`]: what a procedure admits.
 
+pub mod constraint;
 pub mod fragment;
 pub mod rejection;
 pub mod schema;

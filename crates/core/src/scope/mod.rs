@@ -133,9 +133,242 @@ pub struct Commit {
     pub reply: SharedText,
 }
 
-/// Which scope, for logs and stores.
-#[derive(Debug, Clone)]
-pub struct Identity {
-    /// The name under which clients fetch it.
-    pub name: ScopeName,
+/// How a scope treats its members.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// The bounds that it holds its members to.
+    pub limits: Arc<Limits>,
+    /// The procedures that members may call, by their full names.
+    pub procedures: BTreeMap<ProcedureName, Procedure>,
 }
+
+/// A named, constrained way of changing a scope.
+#[derive(Debug, Clone, Default)]
+pub struct Procedure {
+    /// What the fragments of a call must be.
+    pub constraints: Vec<Constraint>,
+}
+
+/// One shared tree of objects.
+#[derive(Debug)]
+pub struct Scope {
+    graph: Graph,
+    options: Options,
+    limits: JudgeLimits,
+    members: Members,
+    revision: Revision,
+    /// The last commit that the shell reported as durable.
+    persisted: Revision,
+    /// What depends on commits that are not durable yet, in order. Nobody is told before.
+    gate: VecDeque<(Revision, Output)>,
+    /// The encoded state of the present revision, for the members that come next.
+    state: Option<SharedText>,
+}
+
+impl Scope {
+    /// A scope that begins with this graph.
+    pub fn new(graph: Graph, options: Options) -> Self {
+        Self::at_revision(graph, Revision(0), options)
+    }
+
+    /// A scope that goes on from a revision that was stored.
+    pub fn at_revision(graph: Graph, revision: Revision, options: Options) -> Self {
+        Self {
+            graph,
+            limits: JudgeLimits::from(&*options.limits),
+            options,
+            members: Members::default(),
+            revision,
+            persisted: revision,
+            gate: VecDeque::new(),
+            state: None,
+        }
+    }
+
+    /// Takes one input. All its consequences are in `out` when this returns, but for those that wait
+    /// for [`Input::Persisted`].
+    pub fn handle(&mut self, now: Now, input: Input, out: &mut Vec<Output>) {
+        match input {
+            Input::Join { member, session, dialect } => {
+                self.members.join(member, session, dialect);
+                self.tell_state(member, out);
+            }
+            Input::Leave { member } => self.members.leave(member),
+            Input::Resync { member } => {
+                if self.members.get(member).is_some() {
+                    self.tell_state(member, out);
+                }
+            }
+            Input::Sync { member, message, changes } => {
+                self.sync(now, member, message, &changes, out);
+            }
+            Input::Update { ticket, changes } => self.update(now, ticket, &changes, out),
+            Input::Persisted { revision } => {
+                self.persisted = self.persisted.max(revision);
+                self.open_gate(out);
+            }
+        }
+    }
+
+    /// When this scope wants to be woken. It has no clockwork of its own.
+    pub const fn deadline(&self) -> Option<Millis> {
+        None
+    }
+
+    /// The objects as they are now, durable or not.
+    pub const fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// How many commits there have been.
+    pub const fn revision(&self) -> Revision {
+        self.revision
+    }
+
+    /// How many memberships there are.
+    pub fn member_count(&self) -> usize {
+        self.members.len()
+    }
+
+    /// The scope's models, bounds and procedures.
+    pub const fn options(&self) -> &Options {
+        &self.options
+    }
+
+    fn sync(
+        &mut self,
+        now: Now,
+        member: MemberId,
+        message: MessageIndex,
+        changes: &ChangeSet,
+        out: &mut Vec<Output>,
+    ) {
+        let Some(author) = self.members.get(member) else { return };
+        let judgement = match self.admit(changes) {
+            Ok(()) => judge(&self.graph, changes, &self.limits),
+            Err(refusal) => refuse_all(changes, &refusal),
+        };
+        let completed = tell::completed(self.graph.schema(), changes, &judgement.replies);
+        let reply = tell::reply(self.graph.schema(), author.dialect, &judgement.replies, &completed);
+        let origin = Origin { session: author.session, message };
+        let told = self.commit(now, Some(origin), changes, judgement, &completed, &reply, out);
+        self.pass(Output::Reply { member, message, body: reply }, out);
+        if let Some((commit, bodies)) = told {
+            self.pass(Output::Broadcast { commit, except: Some(member), bodies }, out);
+        }
+    }
+
+    fn update(&mut self, now: Now, ticket: Ticket, changes: &ChangeSet, out: &mut Vec<Output>) {
+        let judgement = judge(&self.graph, changes, &self.limits);
+        let completed = tell::completed(self.graph.schema(), changes, &judgement.replies);
+        let result = judgement.replies.clone();
+        let told = self.commit(now, None, changes, judgement, &completed, &"[]".into(), out);
+        let revision = self.revision;
+        self.pass(Output::Updated { ticket, result, revision }, out);
+        if let Some((commit, bodies)) = told {
+            self.pass(Output::Broadcast { commit, except: None, bodies }, out);
+        }
+    }
+
+    /// Whether a call of a procedure is one that the procedure admits.
+    fn admit(&self, changes: &ChangeSet) -> Result<(), Rejection> {
+        let Some(name) = &changes.procedure else { return Ok(()) };
+        // The texts are those that the original's clients know.
+        let refuse = |why: String| {
+            Err(Rejection::fragment(format!("Could not apply SyncMessage: {why}")))
+        };
+        let (model, method) = name.parts();
+        if self.graph.schema().find(model).is_none() {
+            return refuse(format!(
+                "No such model '{model}' for procedure call with procedure '{name}'"
+            ));
+        }
+        match self.options.procedures.get(name) {
+            None => refuse(format!("No such procedure '{method}' for model '{model}'")),
+            Some(procedure) if !admits(&procedure.constraints, &self.graph, changes) => {
+                refuse("Changes do not match the procedure constraints".to_owned())
+            }
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// Carries out what was accepted. What the others are to be told comes back.
+    #[expect(clippy::too_many_arguments, reason = "one commit, from its two callers")]
+    fn commit(
+        &mut self,
+        now: Now,
+        origin: Option<Origin>,
+        changes: &ChangeSet,
+        judgement: Judgement,
+        completed: &[tell::Completed<'_>],
+        reply: &SharedText,
+        out: &mut Vec<Output>,
+    ) -> Option<(Arc<Commit>, Bodies)> {
+        let plan = judgement.plan?;
+        self.graph.apply(plan);
+        self.revision = self.revision.next();
+        self.state = None;
+        let fragments: Arc<[Fragment]> = completed.iter().map(|c| c.fragment.clone().into_owned()).collect();
+        let commit = Arc::new(Commit {
+            revision: self.revision,
+            time: now.wall,
+            origin,
+            fragments,
+            reply: reply.clone(),
+        });
+        out.push(Output::Commit(commit.clone()));
+        let bodies = self.bodies(changes, &judgement.replies, &judgement.touched, &commit);
+        Some((commit, bodies))
+    }
+
+    fn bodies(
+        &self,
+        changes: &ChangeSet,
+        replies: &[Result<(), Rejection>],
+        touched: &[(crate::ids::ObjectId, crate::model::PropertyId)],
+        commit: &Commit,
+    ) -> Bodies {
+        let schema = self.graph.schema();
+        let mut bodies = Bodies::default();
+        if self.members.speak(Dialect::V1) {
+            bodies.v1 = Some(encode::fragments(schema, &commit.fragments, Dialect::V1));
+        }
+        if self.members.speak(Dialect::Original) {
+            let fragments = tell::for_originals(&self.graph, changes, replies, touched);
+            if !fragments.is_empty() {
+                bodies.original = Some(encode::fragments(schema, &fragments, Dialect::Original));
+            }
+        }
+        bodies
+    }
+
+    fn tell_state(&mut self, member: MemberId, out: &mut Vec<Output>) {
+        let body = self.state.get_or_insert_with(|| encode_state(&self.graph)).clone();
+        self.pass(Output::State { member, body }, out);
+    }
+
+    /// Lets an output out at once, or once what it depends on is durable.
+    fn pass(&mut self, output: Output, out: &mut Vec<Output>) {
+        if self.gate.is_empty() && self.revision <= self.persisted {
+            out.push(output);
+        } else {
+            self.gate.push_back((self.revision, output));
+        }
+    }
+
+    fn open_gate(&mut self, out: &mut Vec<Output>) {
+        while let Some((revision, _)) = self.gate.front()
+            && *revision <= self.persisted
+        {
+            out.extend(self.gate.pop_front().map(|(_, output)| output));
+        }
+    }
+}
+
+fn refuse_all(changes: &ChangeSet, refusal: &Rejection) -> Judgement {
+    let replies = changes.fragments.iter().map(|_| Err(refusal.clone())).collect();
+    Judgement { replies, plan: None, touched: Vec::new() }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,308 @@
+//! What a procedure admits: a description of the ChangeSets that may call it.
+
+use super::{ChangeSet, CollectionEdit, Fragment, FragmentKind, Graph, ModelId, PropertyId, Value};
+
+/// Describes one fragment of a procedure call.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Constraint {
+    /// `Add` or `Change`.
+    pub kind: FragmentKind,
+    /// The model of the object; a submodel fits, too.
+    pub model: ModelId,
+    /// What must be said about these properties.
+    pub properties: Vec<(PropertyId, PropertyConstraint)>,
+    /// Whether other properties may be set beside them.
+    pub additional: bool,
+    /// Whether several fragments may fit; otherwise exactly one does.
+    pub repeated: bool,
+}
+
+/// What a fragment must say about one property.
+#[derive(Debug, Clone, PartialEq)]
+pub enum PropertyConstraint {
+    /// It sets it, to whatever.
+    New,
+    /// It puts objects into the collection, and takes none out.
+    Insert,
+    /// It takes objects out of the collection, and puts none in.
+    Remove,
+    /// It sets it to this value.
+    Value(Value),
+}
+
+/// Whether each fragment fits a constraint of its own, and each constraint has its fragment.
+///
+/// Which fragment belongs to which constraint is found by augmenting paths (Kuhn's algorithm for
+/// bipartite matching), so the order of neither list matters.
+pub fn admits(constraints: &[Constraint], graph: &Graph, changes: &ChangeSet) -> bool {
+    let mut fragments = Vec::with_capacity(changes.fragments.len());
+    for fragment in &changes.fragments {
+        let Ok(fragment) = fragment else { return false };
+        fragments.push(fragment);
+    }
+    let (repeated, single): (Vec<_>, Vec<_>) = constraints.iter().partition(|c| c.repeated);
+    let fits: Vec<Vec<usize>> = single
+        .iter()
+        .map(|constraint| {
+            let fitting = fragments.iter().enumerate().filter(|(_, f)| constraint.fits(graph, f));
+            fitting.map(|(place, _)| place).collect()
+        })
+        .collect();
+    let mut taken: Vec<Option<usize>> = vec![None; fragments.len()];
+    for constraint in 0..single.len() {
+        if !assign(constraint, &fits, &mut taken, &mut vec![false; fragments.len()]) {
+            return false;
+        }
+    }
+    let rest: Vec<&Fragment> =
+        fragments.iter().zip(&taken).filter(|(_, t)| t.is_none()).map(|(f, _)| *f).collect();
+    rest.iter().all(|fragment| repeated.iter().any(|c| c.fits(graph, fragment)))
+        && repeated.iter().all(|c| rest.iter().any(|fragment| c.fits(graph, fragment)))
+}
+
+/// Finds a fragment for a constraint, moving others to other fragments if need be.
+fn assign(
+    constraint: usize,
+    fits: &[Vec<usize>],
+    taken: &mut [Option<usize>],
+    tried: &mut [bool],
+) -> bool {
+    for &fragment in &fits[constraint] {
+        if std::mem::replace(&mut tried[fragment], true) {
+            continue;
+        }
+        if taken[fragment].is_none_or(|other| assign(other, fits, taken, tried)) {
+            taken[fragment] = Some(constraint);
+            return true;
+        }
+    }
+    false
+}
+
+impl Constraint {
+    fn fits(&self, graph: &Graph, fragment: &Fragment) -> bool {
+        let constrained =
+            |property: &PropertyId| self.properties.iter().any(|(p, _)| p == property);
+        let named = fragment.properties.iter().map(|(property, _)| property);
+        let mut named = named.chain(fragment.collections.iter().map(|(property, _)| property));
+        self.kind == fragment.kind
+            && graph.schema().is_a(fragment.model, self.model)
+            && (self.additional || named.all(constrained))
+            && self
+                .properties
+                .iter()
+                .all(|(property, constraint)| constraint.fits(graph, fragment, *property))
+    }
+}
+
+impl PropertyConstraint {
+    fn fits(&self, graph: &Graph, fragment: &Fragment, property: PropertyId) -> bool {
+        let edits = fragment.collections.iter().find(|(p, _)| *p == property);
+        if let Some((_, edits)) = edits {
+            return self.fits_edits(edits);
+        }
+        let Some((_, value)) = fragment.properties.iter().find(|(p, _)| *p == property) else {
+            return false;
+        };
+        match self {
+            Self::New => true,
+            Self::Value(expected) => value == expected,
+            Self::Insert => is_longer(value, &present(graph, fragment, property)),
+            Self::Remove => is_longer(&present(graph, fragment, property), value),
+        }
+    }
+
+    fn fits_edits(&self, edits: &[CollectionEdit]) -> bool {
+        let is_insert = |edit: &CollectionEdit| matches!(edit, CollectionEdit::Insert { .. });
+        match self {
+            Self::New => true,
+            Self::Value(_) => false,
+            Self::Insert => !edits.is_empty() && edits.iter().all(is_insert),
+            Self::Remove => !edits.is_empty() && !edits.iter().any(is_insert),
+        }
+    }
+}
+
+fn present(graph: &Graph, fragment: &Fragment, property: PropertyId) -> Value {
+    match graph.object(fragment.object) {
+        Some(object) if object.model() == fragment.model => object.value(property),
+        _ => Value::References([].into()),
+    }
+}
+
+/// Whether `longer` is the collection `shorter` with elements put in: those of `shorter` are all there,
+/// in the same order, and there are more.
+fn is_longer(longer: &Value, shorter: &Value) -> bool {
+    fn contains<T: PartialEq>(longer: &[T], shorter: &[T]) -> bool {
+        let mut rest = longer.iter();
+        longer.len() > shorter.len() && shorter.iter().all(|item| rest.any(|other| other == item))
+    }
+    match (longer, shorter) {
+        (Value::References(longer), Value::References(shorter)) => contains(longer, shorter),
+        (Value::Scalars(longer), Value::Scalars(shorter)) => contains(longer, shorter),
+        // An object that does not exist yet has no elements of any type.
+        (Value::Scalars(longer), Value::References(shorter)) => {
+            shorter.is_empty() && !longer.is_empty()
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::ids::ObjectId;
+    use crate::model::{Scalar, Schema};
+
+    const ROOT: ObjectId = ObjectId::from_uuid(uuid::Uuid::from_u128(1));
+    const SHAPE: ObjectId = ObjectId::from_uuid(uuid::Uuid::from_u128(2));
+    const OTHER: ObjectId = ObjectId::from_uuid(uuid::Uuid::from_u128(3));
+
+    struct World {
+        graph: Graph,
+        canvas: ModelId,
+        shape: ModelId,
+        shapes: PropertyId,
+        x: PropertyId,
+        y: PropertyId,
+    }
+
+    fn world() -> World {
+        let schema = Schema::builder()
+            .model("Canvas", |m| m.property("shapes", "[Shape]"))
+            .model("Shape", |m| m.property("x", "Number").property("y", "Number"))
+            .build()
+            .unwrap();
+        let (canvas, model) = schema.find("Canvas").unwrap();
+        let shapes = model.find("shapes").unwrap().0;
+        let (shape, model) = schema.find("Shape").unwrap();
+        let (x, y) = (model.find("x").unwrap().0, model.find("y").unwrap().0);
+        let fragments = vec![
+            Fragment::new(FragmentKind::Change, ROOT, canvas)
+                .with(shapes, Value::References([SHAPE].into())),
+            Fragment::new(FragmentKind::Add, SHAPE, shape),
+        ];
+        let graph = Graph::from_state(Arc::new(schema), ROOT, fragments).unwrap();
+        World { graph, canvas, shape, shapes, x, y }
+    }
+
+    fn number(number: f64) -> Value {
+        Value::Scalar(Some(Scalar::Number(number)))
+    }
+
+    impl World {
+        fn add_shape(&self) -> Vec<Constraint> {
+            vec![
+                self.constraint(
+                    FragmentKind::Add,
+                    self.shape,
+                    &[(self.x, PropertyConstraint::New)],
+                ),
+                self.constraint(
+                    FragmentKind::Change,
+                    self.canvas,
+                    &[(self.shapes, PropertyConstraint::Insert)],
+                ),
+            ]
+        }
+
+        fn constraint(
+            &self,
+            kind: FragmentKind,
+            model: ModelId,
+            properties: &[(PropertyId, PropertyConstraint)],
+        ) -> Constraint {
+            let properties = properties.to_vec();
+            Constraint { kind, model, properties, additional: false, repeated: false }
+        }
+
+        fn add(&self) -> Fragment {
+            Fragment::new(FragmentKind::Add, OTHER, self.shape).with(self.x, number(1.0))
+        }
+
+        fn shapes(&self, shapes: &[ObjectId]) -> Fragment {
+            Fragment::new(FragmentKind::Change, ROOT, self.canvas)
+                .with(self.shapes, Value::References(shapes.into()))
+        }
+
+        fn edit(&self, edit: CollectionEdit) -> Fragment {
+            Fragment::new(FragmentKind::Change, ROOT, self.canvas)
+                .with_edits(self.shapes, vec![edit])
+        }
+
+        fn admits(&self, constraints: &[Constraint], fragments: Vec<Fragment>) -> bool {
+            admits(constraints, &self.graph, &ChangeSet::atomic(fragments))
+        }
+    }
+
+    #[test]
+    fn fragments_fit_one_to_one_in_any_order() {
+        let world = world();
+        let rule = world.add_shape();
+        let insert = world.shapes(&[SHAPE, OTHER]);
+        assert!(world.admits(&rule, vec![world.add(), insert.clone()]));
+        assert!(world.admits(&rule, vec![insert.clone(), world.add()]));
+        assert!(!world.admits(&rule, vec![insert.clone()]));
+        assert!(!world.admits(&rule, vec![world.add(), insert.clone(), insert.clone()]));
+        assert!(!world.admits(&rule, vec![world.add().with(world.y, number(1.0)), insert]));
+    }
+
+    #[test]
+    fn an_insert_keeps_what_is_there() {
+        let world = world();
+        let rule = world.add_shape();
+        for (shapes, expected) in [
+            (&[OTHER, SHAPE][..], true),
+            (&[SHAPE, OTHER], true),
+            (&[OTHER], false),
+            (&[SHAPE], false),
+            (&[OTHER, OTHER], false),
+        ] {
+            assert_eq!(world.admits(&rule, vec![world.add(), world.shapes(shapes)]), expected);
+        }
+        let insert = CollectionEdit::Insert { object: OTHER, after: None };
+        assert!(world.admits(&rule, vec![world.add(), world.edit(insert)]));
+        let remove = CollectionEdit::Remove { object: SHAPE };
+        assert!(!world.admits(&rule, vec![world.add(), world.edit(remove)]));
+    }
+
+    #[test]
+    fn a_value_must_be_the_one_that_is_named() {
+        let world = world();
+        let value = PropertyConstraint::Value(number(5.0));
+        let rule = [world.constraint(FragmentKind::Change, world.shape, &[(world.x, value)])];
+        let change = |x| {
+            vec![Fragment::new(FragmentKind::Change, SHAPE, world.shape).with(world.x, number(x))]
+        };
+        assert!(world.admits(&rule, change(5.0)));
+        assert!(!world.admits(&rule, change(6.0)));
+    }
+
+    #[test]
+    fn a_repeated_constraint_takes_one_fragment_or_more() {
+        let world = world();
+        let mut rule = world.add_shape();
+        rule[0].repeated = true;
+        let insert = world.shapes(&[SHAPE, OTHER]);
+        assert!(world.admits(&rule, vec![world.add(), insert.clone(), world.add()]));
+        assert!(!world.admits(&rule, vec![insert]));
+    }
+
+    #[test]
+    fn constraints_that_compete_for_a_fragment_are_sorted_out() {
+        let world = world();
+        let any = Constraint {
+            additional: true,
+            ..world.constraint(FragmentKind::Change, world.shape, &[])
+        };
+        let five = PropertyConstraint::Value(number(5.0));
+        let exact = world.constraint(FragmentKind::Change, world.shape, &[(world.x, five)]);
+        let change =
+            |x| Fragment::new(FragmentKind::Change, SHAPE, world.shape).with(world.x, number(x));
+        let rule = [any, exact];
+        assert!(world.admits(&rule, vec![change(5.0), change(6.0)]));
+        assert!(!world.admits(&rule, vec![change(6.0), change(7.0)]));
+    }
+}

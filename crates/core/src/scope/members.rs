@@ -1,0 +1,50 @@
+//! Who is in a scope, and what they understand.
+
+use std::collections::BTreeMap;
+
+use crate::ids::{MemberId, SessionId};
+use crate::wire::message::Dialect;
+
+/// The members of a scope.
+#[derive(Debug, Default)]
+pub(super) struct Members {
+    by_id: BTreeMap<MemberId, Member>,
+    originals: usize,
+}
+
+/// One membership.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Member {
+    pub(super) session: SessionId,
+    pub(super) dialect: Dialect,
+}
+
+impl Members {
+    pub(super) fn join(&mut self, id: MemberId, session: SessionId, dialect: Dialect) {
+        self.leave(id);
+        self.by_id.insert(id, Member { session, dialect });
+        self.originals += usize::from(dialect == Dialect::Original);
+    }
+
+    pub(super) fn leave(&mut self, id: MemberId) {
+        if let Some(member) = self.by_id.remove(&id) {
+            self.originals -= usize::from(member.dialect == Dialect::Original);
+        }
+    }
+
+    pub(super) fn get(&self, id: MemberId) -> Option<Member> {
+        self.by_id.get(&id).copied()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    /// Whether some member speaks this dialect.
+    pub(super) fn speak(&self, dialect: Dialect) -> bool {
+        match dialect {
+            Dialect::Original => self.originals > 0,
+            Dialect::V1 => self.len() > self.originals,
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! What a commit is to whom: fragments for the store and for 1.0 peers, others for the original's
+//! clients, and the reply for the author.
+
+use std::borrow::Cow;
+
+use crate::ids::{ObjectId, SharedText};
+use crate::model::{
+    ChangeSet, Fragment, FragmentKind, Graph, PropertyId, Rejection, Schema, Value,
+};
+use crate::wire::encode;
+use crate::wire::message::{Dialect, FragmentReply};
+
+/// An accepted fragment that says everything about itself.
+pub(super) struct Completed<'a> {
+    /// The fragment. An `add` names the defaults that its author left out, so that nobody else needs to
+    /// have the same ones, today or when the log is read again.
+    pub(super) fragment: Cow<'a, Fragment>,
+    /// Its place in the ChangeSet.
+    pub(super) place: usize,
+    /// How many properties were left out.
+    pub(super) left_out: usize,
+}
+
+/// The accepted fragments of a ChangeSet, completed.
+pub(super) fn completed<'a>(
+    schema: &Schema,
+    changes: &'a ChangeSet,
+    replies: &[Result<(), Rejection>],
+) -> Vec<Completed<'a>> {
+    accepted(changes, replies)
+        .map(|(place, fragment)| {
+            let defaults = left_out(schema, fragment);
+            let left_out = defaults.len();
+            let mut fragment = Cow::Borrowed(fragment);
+            if left_out > 0 {
+                fragment.to_mut().properties.extend(defaults);
+            }
+            Completed { fragment, place, left_out }
+        })
+        .collect()
+}
+
+/// The replies for the author. A 1.0 author is told the defaults that it left out.
+pub(super) fn reply(
+    schema: &Schema,
+    author: Dialect,
+    replies: &[Result<(), Rejection>],
+    completed: &[Completed<'_>],
+) -> SharedText {
+    let mut entries: Vec<FragmentReply> = replies
+        .iter()
+        .map(|reply| FragmentReply { error: reply.as_ref().err().cloned(), modifications: None })
+        .collect();
+    if author >= Dialect::V1 {
+        for Completed { fragment, place, left_out } in completed {
+            if *left_out > 0 {
+                let model = schema.model(fragment.model);
+                let defaults = &fragment.properties[fragment.properties.len() - left_out..];
+                let named = defaults.iter().map(|(id, value)| (&**model.property(*id).name(), value));
+                entries[*place].modifications = Some(encode::properties(named));
+            }
+        }
+    }
+    encode::fragment_replies(&entries)
+}
+
+/// What peers get that know only `add`, `change` and whole values: the fragments as they were sent,
+/// and behind them the present value of every property that was changed in another way.
+pub(super) fn for_originals(
+    graph: &Graph,
+    changes: &ChangeSet,
+    replies: &[Result<(), Rejection>],
+    touched: &[(ObjectId, PropertyId)],
+) -> Vec<Fragment> {
+    let mut fragments: Vec<Fragment> = Vec::new();
+    for (_, fragment) in accepted(changes, replies) {
+        // What was done in another way than by values stands at the end.
+        let says_more = fragment.kind == FragmentKind::MoveChange || !fragment.collections.is_empty();
+        let kind = match fragment.kind {
+            FragmentKind::Remove => continue,
+            FragmentKind::Change | FragmentKind::MoveChange => {
+                if says_more && fragment.properties.is_empty() {
+                    continue;
+                }
+                FragmentKind::Change
+            }
+            FragmentKind::Add => FragmentKind::Add,
+        };
+        let fragment = Fragment { kind, collections: Vec::new(), ..fragment.clone() };
+        fragments.push(fragment);
+    }
+    for (id, property) in touched {
+        // A parent that has left the scope as well needs no mention.
+        if let Some(object) = graph.object(*id) {
+            fragments.push(
+                Fragment::new(FragmentKind::Change, *id, object.model())
+                    .with(*property, object.value(*property)),
+            );
+        }
+    }
+    fragments
+}
+
+fn accepted<'a>(
+    changes: &'a ChangeSet,
+    replies: &[Result<(), Rejection>],
+) -> impl Iterator<Item = (usize, &'a Fragment)> {
+    let fragments = changes.fragments.iter().zip(replies).enumerate();
+    fragments.filter_map(|(place, (fragment, reply))| match (fragment, reply) {
+        (Ok(fragment), Ok(())) => Some((place, fragment)),
+        _ => None,
+    })
+}
+
+/// The defaults that an `add` does not name.
+fn left_out(schema: &Schema, fragment: &Fragment) -> Vec<(PropertyId, Value)> {
+    if fragment.kind != FragmentKind::Add {
+        return Vec::new();
+    }
+    let properties = schema.model(fragment.model).properties();
+    let missing = properties.filter_map(|(id, property)| {
+        let default = property.default()?;
+        let named = fragment.properties.iter().any(|(named, _)| *named == id);
+        (!named).then(|| (id, Value::Scalar(Some(default.clone()))))
+    });
+    missing.collect()
+}

@@ -1,0 +1,255 @@
+//! Stories of a scope: who is told what, and when.
+
+use super::*;
+use crate::ids::ObjectId;
+use crate::model::{CollectionEdit, FragmentKind, PropertyId, Scalar, Schema, Value};
+
+const ROOT: ObjectId = ObjectId::from_uuid(uuid::Uuid::from_u128(0xca));
+const ANN: MemberId = MemberId(1);
+const BO: MemberId = MemberId(2);
+const CY: MemberId = MemberId(3);
+
+fn shape(number: u128) -> ObjectId {
+    ObjectId::from_uuid(uuid::Uuid::from_u128(number))
+}
+
+fn schema() -> Schema {
+    Schema::builder()
+        .model("Canvas", |m| m.property("name", "String").property("shapes", "[Shape]"))
+        .model("Shape", |m| {
+            m.property("x", "Number").property_with_default("width", "Number", 100.0)
+        })
+        .build()
+        .unwrap()
+}
+
+/// A scope with a store that the test drives.
+struct World {
+    scope: Scope,
+    out: Vec<Output>,
+}
+
+impl World {
+    fn new() -> Self {
+        Self::with(|_| BTreeMap::new())
+    }
+
+    fn with(procedures: impl FnOnce(&Schema) -> BTreeMap<ProcedureName, Procedure>) -> Self {
+        let schema = schema();
+        let procedures = procedures(&schema);
+        let canvas = schema.find("Canvas").unwrap().0;
+        let graph = Graph::new(Arc::new(schema), ROOT, canvas);
+        let options = Options { procedures, ..Options::default() };
+        Self { scope: Scope::new(graph, options), out: Vec::new() }
+    }
+
+    fn tell(&mut self, input: Input) -> &mut Self {
+        self.scope.handle(Now::default(), input, &mut self.out);
+        self
+    }
+
+    fn join(&mut self, member: MemberId, dialect: Dialect) -> &mut Self {
+        self.tell(Input::Join { member, session: SessionId(member.0), dialect })
+    }
+
+    fn sync(&mut self, member: MemberId, message: u64, changes: ChangeSet) -> &mut Self {
+        self.tell(Input::Sync { member, message: MessageIndex(message), changes })
+    }
+
+    fn persist(&mut self) -> &mut Self {
+        let revision = self.scope.revision();
+        self.tell(Input::Persisted { revision })
+    }
+
+    /// What has come out since the last time, a line each.
+    fn lines(&mut self) -> Vec<String> {
+        self.scope.graph().check().unwrap();
+        std::mem::take(&mut self.out).into_iter().map(|output| line(&output)).collect()
+    }
+
+    fn property(&self, model: &str, name: &str) -> (crate::model::ModelId, PropertyId) {
+        let (id, model) = self.scope.graph().schema().find(model).unwrap();
+        (id, model.find(name).unwrap().0)
+    }
+
+    fn rename(&self, name: &str) -> Fragment {
+        let (canvas, property) = self.property("Canvas", "name");
+        let name = Value::Scalar(Some(Scalar::from(name)));
+        Fragment::new(FragmentKind::Change, ROOT, canvas).with(property, name)
+    }
+
+    fn add(&self, number: u128) -> Fragment {
+        let (model, x) = self.property("Shape", "x");
+        Fragment::new(FragmentKind::Add, shape(number), model)
+            .with(x, Value::Scalar(Some(Scalar::Number(1.0))))
+    }
+
+    fn remove(&self, number: u128) -> Fragment {
+        let (model, _) = self.property("Shape", "x");
+        Fragment::new(FragmentKind::Remove, shape(number), model)
+    }
+
+    fn insert(&self, number: u128) -> Fragment {
+        let (canvas, shapes) = self.property("Canvas", "shapes");
+        let edit = CollectionEdit::Insert { object: shape(number), after: None };
+        Fragment::new(FragmentKind::Change, ROOT, canvas).with_edits(shapes, vec![edit])
+    }
+}
+
+fn line(output: &Output) -> String {
+    let short = |text: &str| {
+        text.replace("00000000-0000-0000-0000-0000000000", "#").replace("\"clsName\":", "")
+    };
+    match output {
+        Output::Commit(commit) => format!("commit {}", commit.revision),
+        Output::State { member, body } => format!("{member} state {}", short(body)),
+        Output::Reply { member, message, body } => format!("{member} reply {message} {body}"),
+        Output::Broadcast { except, bodies, .. } => {
+            let body = |body: &Option<SharedText>| body.as_deref().map(short).unwrap_or_default();
+            let except = except.map_or("nobody".to_owned(), |member| member.to_string());
+            format!("all but {except}: {} | {}", body(&bodies.original), body(&bodies.v1))
+        }
+        Output::Updated { ticket, result, revision } => {
+            let ok: Vec<_> = result.iter().map(Result::is_ok).collect();
+            format!("updated {ticket} {ok:?} at {revision}")
+        }
+    }
+}
+
+#[test]
+fn nobody_is_told_of_a_commit_before_it_is_durable() {
+    let mut world = World::new();
+    world.join(ANN, Dialect::V1).join(BO, Dialect::V1).lines();
+    let rename = world.rename("new");
+    world.sync(ANN, 1, ChangeSet::new([rename]));
+    assert_eq!(world.lines(), ["commit 1"]);
+    world.join(CY, Dialect::V1);
+    let refused = world.add(7);
+    world.sync(BO, 1, ChangeSet::new([refused]));
+    assert_eq!(world.lines(), [""; 0], "a refusal and a state depend on the commit, too");
+    world.persist();
+    let lines = world.lines();
+    assert_eq!(lines[0], "1 reply 1 [{}]");
+    assert!(lines[1].starts_with("all but 1: "), "{lines:#?}");
+    assert!(lines[2].starts_with("3 state ") && lines[2].contains("\"new\""), "{lines:#?}");
+    assert!(lines[3].starts_with("2 reply 1 [{\"error\""), "{lines:#?}");
+    assert_eq!(lines.len(), 4);
+}
+
+#[test]
+fn a_commit_is_encoded_for_the_dialects_that_are_there() {
+    let mut world = World::new();
+    world.join(ANN, Dialect::V1).lines();
+    let add = [world.add(1), world.insert(1)];
+    world.sync(ANN, 1, ChangeSet::new(add)).persist();
+    let lines = world.lines();
+    assert_eq!(lines[1], "1 reply 1 [{\"modifications\":{\"width\":100}},{}]");
+    assert!(lines[2].starts_with("all but 1:  | ["), "{lines:#?}");
+    world.join(BO, Dialect::Original).lines();
+    let add = [world.add(2), world.insert(2)];
+    world.sync(ANN, 2, ChangeSet::new(add)).persist();
+    let expected = concat!(
+        r##"all but 1: [{"type":"add","uuid":"#02","Shape","properties":{"x":1}},"##,
+        r##"{"type":"change","uuid":"#ca","Canvas","properties":{"shapes":["#02","#01"]}}]"##,
+        r##" | [{"type":"add","uuid":"#02","Shape","properties":{"x":1,"width":100}},"##,
+        r##"{"type":"change","uuid":"#ca","Canvas","properties":{},"##,
+        r##""collections":{"shapes":[{"insert":"#02","after":null}]}}]"##,
+    );
+    assert_eq!(world.lines()[2], expected);
+}
+
+#[test]
+fn a_removal_reaches_original_clients_as_a_change_of_the_parents() {
+    let mut world = World::new();
+    world.join(ANN, Dialect::V1).join(BO, Dialect::Original);
+    let add = [world.add(1), world.insert(1), world.add(2), world.insert(2)];
+    world.sync(ANN, 1, ChangeSet::new(add)).persist().lines();
+    let remove = world.remove(2);
+    world.sync(ANN, 2, ChangeSet::new([remove])).persist();
+    let expected = concat!(
+        r##"all but 1: [{"type":"change","uuid":"#ca","Canvas","properties":{"shapes":["#01"]}}]"##,
+        r##" | [{"type":"remove","uuid":"#02","Shape"}]"##,
+    );
+    assert_eq!(world.lines()[2], expected);
+}
+
+#[test]
+fn a_refused_change_set_is_nobody_elses_business() {
+    let mut world = World::new();
+    world.join(ANN, Dialect::Original).join(BO, Dialect::Original).lines();
+    let stray = world.add(1);
+    world.sync(ANN, 1, ChangeSet::new([stray]));
+    let lines = world.lines();
+    assert_eq!(lines.len(), 1);
+    assert!(lines[0].starts_with("1 reply 1 [{\"error\":"), "{lines:#?}");
+    assert_eq!(world.scope.revision(), Revision(0));
+}
+
+#[test]
+fn the_application_changes_a_scope_as_its_members_do() {
+    let mut world = World::new();
+    world.join(ANN, Dialect::Original).lines();
+    let rename = world.rename("by the application");
+    world.tell(Input::Update { ticket: Ticket(5), changes: ChangeSet::atomic([rename]) });
+    world.persist();
+    let lines = world.lines();
+    assert_eq!(lines[..2], ["commit 1", "updated 5 [true] at 1"]);
+    assert!(lines[2].starts_with("all but nobody: [{\"type\":\"change\""), "{lines:#?}");
+}
+
+#[test]
+fn who_has_left_is_not_answered() {
+    let mut world = World::new();
+    world.join(ANN, Dialect::V1).tell(Input::Leave { member: ANN }).lines();
+    let rename = world.rename("late");
+    world.sync(ANN, 1, ChangeSet::new([rename])).tell(Input::Resync { member: ANN });
+    assert_eq!(world.lines(), [""; 0]);
+}
+
+#[test]
+fn a_procedure_admits_what_fits_its_constraints() {
+    let mut world = World::with(|schema| {
+        let (canvas, model) = schema.find("Canvas").unwrap();
+        let name = model.find("name").unwrap().0;
+        let constraint = Constraint {
+            kind: FragmentKind::Change,
+            model: canvas,
+            properties: vec![(name, crate::model::constraint::PropertyConstraint::New)],
+            additional: false,
+            repeated: false,
+        };
+        let procedure = Procedure { constraints: vec![constraint] };
+        [(ProcedureName::parse("Canvas.rename").unwrap(), procedure)].into()
+    });
+    world.join(ANN, Dialect::V1).lines();
+    let call = |world: &World, name: &str, fragment: Fragment| {
+        let _ = world;
+        ChangeSet { procedure: ProcedureName::parse(name), ..ChangeSet::atomic([fragment]) }
+    };
+    let accepted = call(&world, "Canvas.rename", world.rename("x"));
+    let unknown = call(&world, "Canvas.other", world.rename("x"));
+    let no_model = call(&world, "Nothing.rename", world.rename("x"));
+    let unfit = call(&world, "Canvas.rename", world.insert(1));
+    world.sync(ANN, 1, accepted).sync(ANN, 2, unknown).sync(ANN, 3, no_model).sync(ANN, 4, unfit);
+    let lines = world.persist().lines();
+    assert_eq!(lines[1], "1 reply 1 [{}]");
+    for (line, text) in lines[3..].iter().zip(["No such procedure", "No such model", "do not match"]) {
+        assert!(line.contains(text), "{line} does not say {text}");
+    }
+    assert_eq!(lines.len(), 6);
+}
+
+#[test]
+fn a_state_that_nobody_changed_is_encoded_once() {
+    let mut world = World::new();
+    world.join(ANN, Dialect::V1).join(BO, Dialect::Original);
+    let bodies: Vec<SharedText> = world
+        .out
+        .drain(..)
+        .map(|output| match output {
+            Output::State { body, .. } => body,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert!(Arc::ptr_eq(&bodies[0], &bodies[1]));
+}
