@@ -4,14 +4,27 @@
 //! turns them into [`Commit`]s, and holds back everything that depends on a commit until the shell says
 //! that it is durable.
 
+mod members;
+mod state;
+mod tell;
+
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use crate::ids::{
-    MemberId, MessageIndex, Origin, Revision, ScopeName, SessionId, SharedText, Ticket,
+    MemberId, MessageIndex, ObjectId, Origin, Revision, SessionId, SharedText, Ticket,
 };
-use crate::model::{ChangeSet, Fragment, Rejection};
-use crate::time::Timestamp;
+use crate::limits::Limits;
+use crate::model::constraint::{Constraint, admits};
+use crate::model::{
+    ChangeSet, Fragment, Graph, JudgeLimits, Judgement, ProcedureName, PropertyId, Rejection, judge,
+};
+use crate::time::{Millis, Now, Timestamp};
+use crate::wire::encode;
 use crate::wire::message::Dialect;
+
+use members::Members;
+pub use state::{encode_state, state_fragments};
 
 /// What the shell tells a scope.
 #[derive(Debug)]
@@ -249,7 +262,8 @@ impl Scope {
             Err(refusal) => refuse_all(changes, &refusal),
         };
         let completed = tell::completed(self.graph.schema(), changes, &judgement.replies);
-        let reply = tell::reply(self.graph.schema(), author.dialect, &judgement.replies, &completed);
+        let reply =
+            tell::reply(self.graph.schema(), author.dialect, &judgement.replies, &completed);
         let origin = Origin { session: author.session, message };
         let told = self.commit(now, Some(origin), changes, judgement, &completed, &reply, out);
         self.pass(Output::Reply { member, message, body: reply }, out);
@@ -274,9 +288,8 @@ impl Scope {
     fn admit(&self, changes: &ChangeSet) -> Result<(), Rejection> {
         let Some(name) = &changes.procedure else { return Ok(()) };
         // The texts are those that the original's clients know.
-        let refuse = |why: String| {
-            Err(Rejection::fragment(format!("Could not apply SyncMessage: {why}")))
-        };
+        let refuse =
+            |why: String| Err(Rejection::fragment(format!("Could not apply SyncMessage: {why}")));
         let (model, method) = name.parts();
         if self.graph.schema().find(model).is_none() {
             return refuse(format!(
@@ -308,7 +321,8 @@ impl Scope {
         self.graph.apply(plan);
         self.revision = self.revision.next();
         self.state = None;
-        let fragments: Arc<[Fragment]> = completed.iter().map(|c| c.fragment.clone().into_owned()).collect();
+        let fragments: Arc<[Fragment]> =
+            completed.iter().map(|c| c.fragment.clone().into_owned()).collect();
         let commit = Arc::new(Commit {
             revision: self.revision,
             time: now.wall,
@@ -325,7 +339,7 @@ impl Scope {
         &self,
         changes: &ChangeSet,
         replies: &[Result<(), Rejection>],
-        touched: &[(crate::ids::ObjectId, crate::model::PropertyId)],
+        touched: &[(ObjectId, PropertyId)],
         commit: &Commit,
     ) -> Bodies {
         let schema = self.graph.schema();

@@ -16,8 +16,7 @@ pub fn encode_state(graph: &Graph) -> SharedText {
 
 fn write_object(writer: &mut StateWriter, object: ObjectRef<'_>) {
     let graph = object.graph();
-    let kind =
-        if object.id() == graph.root() { FragmentKind::Change } else { FragmentKind::Add };
+    let kind = if object.id() == graph.root() { FragmentKind::Change } else { FragmentKind::Add };
     let model = graph.schema().model(object.model());
     let mut fragment = writer.fragment(kind, object.id(), model.name());
     for (id, property) in model.properties() {

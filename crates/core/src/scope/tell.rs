@@ -56,7 +56,8 @@ pub(super) fn reply(
             if *left_out > 0 {
                 let model = schema.model(fragment.model);
                 let defaults = &fragment.properties[fragment.properties.len() - left_out..];
-                let named = defaults.iter().map(|(id, value)| (&**model.property(*id).name(), value));
+                let named =
+                    defaults.iter().map(|(id, value)| (&**model.property(*id).name(), value));
                 entries[*place].modifications = Some(encode::properties(named));
             }
         }
@@ -75,7 +76,8 @@ pub(super) fn for_originals(
     let mut fragments: Vec<Fragment> = Vec::new();
     for (_, fragment) in accepted(changes, replies) {
         // What was done in another way than by values stands at the end.
-        let says_more = fragment.kind == FragmentKind::MoveChange || !fragment.collections.is_empty();
+        let says_more =
+            fragment.kind == FragmentKind::MoveChange || !fragment.collections.is_empty();
         let kind = match fragment.kind {
             FragmentKind::Remove => continue,
             FragmentKind::Change | FragmentKind::MoveChange => {

@@ -233,7 +233,9 @@ fn a_procedure_admits_what_fits_its_constraints() {
     world.sync(ANN, 1, accepted).sync(ANN, 2, unknown).sync(ANN, 3, no_model).sync(ANN, 4, unfit);
     let lines = world.persist().lines();
     assert_eq!(lines[1], "1 reply 1 [{}]");
-    for (line, text) in lines[3..].iter().zip(["No such procedure", "No such model", "do not match"]) {
+    for (line, text) in
+        lines[3..].iter().zip(["No such procedure", "No such model", "do not match"])
+    {
         assert!(line.contains(text), "{line} does not say {text}");
     }
     assert_eq!(lines.len(), 6);
