@@ -2,13 +2,16 @@
 
 pub use jetstream_core as core;
 
-#[cfg(feature = "config")]
-pub mod config;
 pub mod metrics;
+pub mod scope;
+pub mod storage;
 pub mod transport;
 
+mod clock;
 mod future;
 
 pub use future::BoxFuture;
 pub use metrics::Metrics;
+pub use scope::{Changes, Lagged, OpenError, Scope, ScopeError, Scopes, Updated};
+pub use storage::{MemoryStorage, Storage};
 pub use transport::{ConnectInfo, MemoryTransport, Transport, WebSocket};

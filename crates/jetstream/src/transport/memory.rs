@@ -69,8 +69,6 @@ pub enum FromServer {
 
 impl MemoryTransport {
     /// A transport and the connector that belongs to it.
-    // The pair is the point; neither half is of use alone.
-    #[expect(clippy::new_ret_no_self)]
     pub fn new() -> (Self, MemoryConnector) {
         let (sender, receiver) = mpsc::channel(KNOCKS_MAX);
         (Self { connections: receiver }, MemoryConnector { connections: sender })

@@ -1,0 +1,352 @@
+//! A scope as an application holds it: a handle to the task that owns the objects.
+//!
+//! - [`Scope`]: the handle. Cheap to clone; the scope lives as long as somebody holds one.
+//! - [`Scopes`]: scopes by name, among them families that are made at the first fetch.
+//! - [`Changes`]: what a scope commits, as a stream.
+//! - `task`: moves requests into the machine ([`jetstream_core::scope`]) and its outputs to where they
+//!   belong.
+
+mod builder;
+mod changes;
+mod registry;
+mod task;
+mod template;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use jetstream_core::ids::{MemberId, MessageIndex, Revision, ScopeIndex, ScopeName, SessionId};
+use jetstream_core::model::{ChangeSet, Graph, Rejection, Schema};
+use jetstream_core::session::Delivery;
+use jetstream_core::time::Now;
+use jetstream_core::wire::message::Dialect;
+use parking_lot::Mutex;
+use tokio::sync::{mpsc, oneshot, watch};
+
+pub use builder::ScopeBuilder;
+pub use changes::{Changes, Lagged};
+pub use registry::{Match, OpenError, Scopes, ScopesBuilder};
+pub use template::{Template, TemplateError};
+
+use task::ScopeTask;
+
+/// One shared tree of objects, which sessions fetch and the application reads and changes.
+///
+/// A handle: clones mean the same scope. The scope runs as a task of its own, which begins when it is
+/// first used and ends when nobody holds a handle any more, or with [`close`](Self::close). One scope can
+/// be served by several servers.
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use jetstream::Scope;
+/// # use jetstream::core::model::{ChangeSet, Fragment, FragmentKind, Graph, Schema, Value};
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let schema = Schema::builder().model("Counter", |m| m.property("count", "Number")).build()?;
+/// let (model, counter) = schema.find("Counter").unwrap();
+/// let (count, _) = counter.find("count").unwrap();
+/// let root = "c0000000-0000-4000-8000-000000000001".parse()?;
+/// let scope = Scope::new("Counter", Graph::new(Arc::new(schema), root, model));
+///
+/// let change = Fragment::new(FragmentKind::Change, root, model)
+///     .with(count, Value::Scalar(Some(1.0.into())));
+/// scope.update(ChangeSet::new([change])).await?.accepted()?;
+/// let value = scope.read(move |graph| graph.object(root).unwrap().value(count)).await?;
+/// assert_eq!(value, Value::Scalar(Some(1.0.into())));
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct Scope(Arc<Shared>);
+
+struct Shared {
+    status: Arc<Status>,
+    mailbox: mpsc::Sender<Request>,
+    phase: watch::Receiver<Phase>,
+    /// The task until it is first needed: a scope can be made where no runtime runs yet.
+    task: Mutex<Option<Box<ScopeTask>>>,
+    next_member: AtomicU64,
+}
+
+/// What handles and the task both know. The task must not hold a handle, or the scope would never end.
+struct Status {
+    name: ScopeName,
+    schema: Arc<Schema>,
+    revision: AtomicU64,
+    members: AtomicUsize,
+    subscribers: Mutex<Vec<changes::Subscriber>>,
+    members_max: usize,
+}
+
+/// Where a scope is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Its state is being loaded.
+    Loading,
+    /// It takes requests.
+    Running,
+    /// It is over.
+    Closed,
+}
+
+/// What a scope is asked. Requests are handled in the order in which they come.
+pub(crate) enum Request {
+    /// A session has fetched the scope.
+    Join(Joining),
+    /// A member leaves.
+    Leave(MemberId),
+    /// A member needs the state afresh.
+    Resync(MemberId),
+    /// A member's ChangeSet.
+    Sync { member: MemberId, message: MessageIndex, changes: ChangeSet },
+    /// The application's.
+    Update { build: BuildChanges, answer: oneshot::Sender<Result<Updated, ScopeError>> },
+    /// Looks at the objects.
+    Read(Box<dyn FnOnce(&Graph) + Send>),
+    /// Ends the scope.
+    Close,
+}
+
+/// Makes a ChangeSet out of the present state.
+type BuildChanges = Box<dyn FnOnce(&Graph) -> ChangeSet + Send>;
+
+/// A session that becomes a member.
+pub(crate) struct Joining {
+    pub(crate) member: MemberId,
+    pub(crate) session: SessionId,
+    pub(crate) dialect: Dialect,
+    /// What the session calls this scope.
+    pub(crate) index: ScopeIndex,
+    pub(crate) recipient: Arc<dyn Recipient>,
+}
+
+/// Who gets what a scope has for a member. Never waits: a session that cannot send keeps what it gets.
+pub(crate) trait Recipient: Send + Sync {
+    /// Takes a delivery; it leaves with the next flush.
+    fn deliver(&self, now: Now, scope: ScopeIndex, delivery: Delivery);
+    /// Nothing more will come from this scope.
+    fn scope_closed(&self, now: Now, scope: ScopeIndex);
+    /// Sends what was delivered, as far as the connection takes it.
+    fn flush(&self, now: Now);
+}
+
+/// What became of an update.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Updated {
+    /// The scope's revision afterwards.
+    pub revision: Revision,
+    /// One entry for each fragment: accepted, or why not.
+    pub replies: Vec<Result<(), Rejection>>,
+}
+
+impl Updated {
+    /// The revision if every fragment was accepted.
+    ///
+    /// # Errors
+    ///
+    /// The first refusal.
+    pub fn accepted(self) -> Result<Revision, Rejection> {
+        self.replies.into_iter().collect::<Result<(), _>>()?;
+        Ok(self.revision)
+    }
+}
+
+/// Why a scope gave no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ScopeError {
+    /// It was closed, or failed.
+    #[error("the scope {0:?} is closed")]
+    Closed(ScopeName),
+    /// The given function panicked; the scope goes on as it was.
+    #[error("the function panicked: {0}")]
+    Panicked(String),
+}
+
+impl Scope {
+    /// A scope that clients fetch by `name`, beginning with `graph`, kept in memory only.
+    pub fn new(name: impl Into<ScopeName>, graph: Graph) -> Self {
+        Self::builder(name, graph).build()
+    }
+
+    /// A scope with limits, procedures or a store of its own.
+    pub fn builder(name: impl Into<ScopeName>, graph: Graph) -> ScopeBuilder {
+        ScopeBuilder::new(name.into(), graph)
+    }
+
+    /// The name under which clients fetch it.
+    pub fn name(&self) -> &ScopeName {
+        &self.0.status.name
+    }
+
+    /// Its models.
+    pub fn schema(&self) -> &Arc<Schema> {
+        &self.0.status.schema
+    }
+
+    /// How many commits there have been, as far as they are durable.
+    pub fn revision(&self) -> Revision {
+        Revision(self.0.status.revision.load(Ordering::Acquire))
+    }
+
+    /// How many memberships there are: a session that fetched the scope twice counts twice.
+    pub fn member_count(&self) -> usize {
+        self.0.status.members.load(Ordering::Acquire)
+    }
+
+    /// Whether it is over.
+    pub fn is_closed(&self) -> bool {
+        *self.0.phase.borrow() == Phase::Closed
+    }
+
+    /// Changes the scope; every member is told. The answer comes when the change is durable.
+    ///
+    /// # Errors
+    ///
+    /// If the scope is closed. Refused fragments are no error but stand in the answer.
+    pub async fn update(&self, changes: ChangeSet) -> Result<Updated, ScopeError> {
+        self.ask_update(Box::new(|_| changes)).await
+    }
+
+    /// Changes the scope by what `build` makes of the present state. Nothing else happens to the scope in
+    /// between. What else `build` gives is handed back.
+    ///
+    /// # Errors
+    ///
+    /// If the scope is closed, or `build` panics.
+    pub async fn update_with<R, F>(&self, build: F) -> Result<(Updated, R), ScopeError>
+    where
+        R: Send + 'static,
+        F: FnOnce(&Graph) -> (ChangeSet, R) + Send + 'static,
+    {
+        let (sender, mut receiver) = oneshot::channel();
+        let updated = self.ask_update(Box::new(move |graph| {
+            let (changes, result) = build(graph);
+            let _ = sender.send(result);
+            changes
+        }));
+        let updated = updated.await?;
+        let result = receiver.try_recv().expect("the function has run, since there is an answer");
+        Ok((updated, result))
+    }
+
+    /// Looks at the objects. The function runs between two changes; while it runs, the scope stands still.
+    ///
+    /// # Errors
+    ///
+    /// If the scope is closed, or `read` panics.
+    pub async fn read<R, F>(&self, read: F) -> Result<R, ScopeError>
+    where
+        R: Send + 'static,
+        F: FnOnce(&Graph) -> R + Send + 'static,
+    {
+        let (sender, receiver) = oneshot::channel();
+        self.send(Request::Read(Box::new(move |graph| {
+            let result = task::guard(|| read(graph));
+            let _ = sender.send(result);
+        })))
+        .await?;
+        receiver.await.map_err(|_| self.closed())?
+    }
+
+    /// What the scope commits from now on, whoever made it.
+    pub fn changes(&self) -> Changes {
+        self.start();
+        let (subscriber, changes) = changes::subscribe();
+        let mut subscribers = self.0.status.subscribers.lock();
+        // Under the lock, for the task takes its subscribers with it when it ends.
+        if !self.is_closed() {
+            subscribers.push(subscriber);
+        }
+        changes
+    }
+
+    /// Ends the scope: what was asked before is done, members are told, everything later is refused.
+    pub async fn close(&self) {
+        // If it does not take the request, it is over already.
+        let _ = self.send(Request::Close).await;
+        self.ended().await;
+    }
+
+    /// Waits until the scope is over.
+    pub async fn ended(&self) {
+        let _ = self.0.phase.clone().wait_for(|phase| *phase == Phase::Closed).await;
+    }
+
+    /// Waits until the scope has its state.
+    ///
+    /// # Errors
+    ///
+    /// If it is closed, or its state could not be loaded.
+    pub async fn ready(&self) -> Result<(), ScopeError> {
+        self.start();
+        let mut phase = self.0.phase.clone();
+        match phase.wait_for(|phase| *phase != Phase::Loading).await {
+            Ok(phase) if *phase == Phase::Running => Ok(()),
+            _ => Err(self.closed()),
+        }
+    }
+
+    /// Begins the task, if it has not begun.
+    fn start(&self) {
+        let task = self.0.task.lock().take();
+        if let Some(task) = task {
+            tokio::spawn(task.run_to_end());
+        }
+    }
+
+    async fn ask_update(&self, build: BuildChanges) -> Result<Updated, ScopeError> {
+        let (answer, receiver) = oneshot::channel();
+        self.send(Request::Update { build, answer }).await?;
+        receiver.await.map_err(|_| self.closed())?
+    }
+
+    async fn send(&self, request: Request) -> Result<(), ScopeError> {
+        self.start();
+        self.0.mailbox.send(request).await.map_err(|_| self.closed())
+    }
+
+    fn closed(&self) -> ScopeError {
+        ScopeError::Closed(self.name().clone())
+    }
+
+    /// Puts a request into the mailbox if it has room, or gives it back.
+    pub(crate) fn try_send(
+        &self,
+        request: Request,
+    ) -> Result<(), mpsc::error::TrySendError<Request>> {
+        self.start();
+        self.0.mailbox.try_send(request)
+    }
+
+    /// The mailbox, for those who wait for a place in it.
+    pub(crate) fn mailbox(&self) -> mpsc::Sender<Request> {
+        self.0.mailbox.clone()
+    }
+
+    /// A membership that nobody else has.
+    pub(crate) fn next_member(&self) -> MemberId {
+        MemberId(self.0.next_member.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Whether another member is within the limit.
+    pub(crate) fn has_room(&self) -> bool {
+        self.member_count() < self.0.status.members_max
+    }
+
+    /// Whether both are handles to the same scope.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl fmt::Debug for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scope")
+            .field("name", self.name())
+            .field("revision", &self.revision())
+            .field("members", &self.member_count())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,283 @@
+//! Stories of a scope's task: who is told what, and how it ends.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jetstream_core::ids::{MessageIndex, ObjectId, Revision, ScopeIndex, SessionId};
+use jetstream_core::limits::Limits;
+use jetstream_core::model::{ChangeSet, Fragment, FragmentKind, Graph, Schema, Value};
+use jetstream_core::session::Delivery;
+use jetstream_core::time::Now;
+use jetstream_core::wire::message::Dialect;
+use parking_lot::Mutex;
+
+use super::*;
+use crate::future::BoxFuture;
+use crate::storage::{MemoryStorage, Snapshot, Storage, StorageError, Stored, StoredScope};
+
+/// A member that writes down what it is told.
+#[derive(Default)]
+struct Notes(Mutex<Vec<String>>);
+
+impl Notes {
+    fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock())
+    }
+}
+
+impl Recipient for Notes {
+    fn deliver(&self, _: Now, scope: ScopeIndex, delivery: Delivery) {
+        self.0.lock().push(match delivery {
+            Delivery::State { body } => format!("{scope} state {body}"),
+            Delivery::Sync { body } => format!("{scope} sync {body}"),
+            Delivery::Reply { message, body } => format!("{scope} reply {message} {body}"),
+        });
+    }
+
+    fn scope_closed(&self, _: Now, scope: ScopeIndex) {
+        self.0.lock().push(format!("{scope} closed"));
+    }
+
+    fn flush(&self, _: Now) {
+        self.0.lock().push("flush".to_owned());
+    }
+}
+
+fn root() -> ObjectId {
+    "c0000000-0000-4000-8000-000000000001".parse().unwrap()
+}
+
+fn graph() -> Graph {
+    let schema = Schema::builder().model("Counter", |m| m.property("count", "Number")).build();
+    let schema = Arc::new(schema.unwrap());
+    let (model, _) = schema.find("Counter").unwrap();
+    Graph::new(schema, root(), model)
+}
+
+fn set(graph: &Graph, count: f64) -> ChangeSet {
+    let (id, model) = graph.schema().find("Counter").unwrap();
+    let (property, _) = model.find("count").unwrap();
+    let value = Value::Scalar(Some(count.into()));
+    ChangeSet::new([Fragment::new(FragmentKind::Change, root(), id).with(property, value)])
+}
+
+fn count(graph: &Graph) -> Value {
+    let (property, _) = graph.schema().find("Counter").unwrap().1.find("count").unwrap();
+    graph.object(graph.root()).unwrap().value(property)
+}
+
+fn is(count: f64) -> Value {
+    Value::Scalar(Some(count.into()))
+}
+
+async fn join(scope: &Scope, index: u32) -> (MemberId, Arc<Notes>) {
+    let (member, notes) = (scope.next_member(), Arc::new(Notes::default()));
+    let joining = Joining {
+        member,
+        session: SessionId(u64::from(index)),
+        dialect: Dialect::Original,
+        index: ScopeIndex(index),
+        recipient: notes.clone(),
+    };
+    scope.send(Request::Join(joining)).await.unwrap();
+    settle(scope).await;
+    (member, notes)
+}
+
+/// Returns when the scope has done, and flushed, what was asked before.
+async fn settle(scope: &Scope) {
+    // The first is answered within its batch, the second only after that batch is flushed or in it.
+    for _ in 0..2 {
+        scope.read(|_| ()).await.unwrap();
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn sync(scope: &Scope, member: MemberId, message: u64, value: f64) {
+    let changes = set(&graph(), value);
+    let message = MessageIndex(message);
+    scope.send(Request::Sync { member, message, changes }).await.unwrap();
+    settle(scope).await;
+}
+
+#[tokio::test]
+async fn the_author_gets_a_reply_and_the_others_the_change() {
+    let scope = Scope::new("Counter", graph());
+    let (ann, anns) = join(&scope, 0).await;
+    let (_, bos) = join(&scope, 1).await;
+    let state = anns.take();
+    assert!(state[0].starts_with("0 state \"rootUUID\":"), "{state:?}");
+    assert_eq!(scope.member_count(), 2);
+    bos.take();
+    sync(&scope, ann, 7, 1.0).await;
+    assert_eq!(anns.take(), ["0 reply 7 [{}]", "flush"]);
+    let told = bos.take();
+    assert!(told[0].starts_with("1 sync [{\"type\":\"change\""), "{told:?}");
+    assert_eq!(told[1..], ["flush"]);
+    assert_eq!(scope.revision(), Revision(1));
+    scope.send(Request::Leave(ann)).await.unwrap();
+    settle(&scope).await;
+    assert_eq!(scope.member_count(), 1);
+}
+
+#[tokio::test]
+async fn updates_see_the_present_state_and_hand_back_what_they_found() {
+    let scope = Scope::new("Counter", graph());
+    let mut changes = scope.changes();
+    scope.update(set(&graph(), 1.0)).await.unwrap().accepted().unwrap();
+    let (updated, before) =
+        scope.update_with(|graph| (set(graph, 2.0), count(graph))).await.unwrap();
+    assert_eq!((updated.accepted(), before), (Ok(Revision(2)), is(1.0)));
+    assert_eq!(scope.read(count).await.unwrap(), is(2.0));
+    for revision in 1..=2 {
+        assert_eq!(changes.next().await.unwrap().unwrap().revision, Revision(revision));
+    }
+}
+
+#[tokio::test]
+async fn a_function_that_panics_harms_nobody() {
+    let scope = Scope::new("Counter", graph());
+    let error = scope.read(|_| -> () { panic!("oh no") }).await.unwrap_err();
+    assert_eq!(error, ScopeError::Panicked("oh no".to_owned()));
+    let error = scope.update_with(|_| -> (ChangeSet, ()) { panic!("oh dear") }).await.unwrap_err();
+    assert_eq!(error, ScopeError::Panicked("oh dear".to_owned()));
+    scope.update(set(&graph(), 3.0)).await.unwrap().accepted().unwrap();
+}
+
+#[tokio::test]
+async fn a_closed_scope_tells_its_members_and_refuses_everything() {
+    let scope = Scope::new("Counter", graph());
+    let (_, notes) = join(&scope, 4).await;
+    let mut changes = scope.changes();
+    notes.take();
+    scope.close().await;
+    assert_eq!(notes.take(), ["4 closed", "flush"]);
+    assert!(changes.next().await.is_none());
+    assert!(scope.is_closed());
+    assert!(matches!(scope.read(count).await, Err(ScopeError::Closed(_))));
+    assert!(scope.changes().next().await.is_none());
+    scope.close().await;
+}
+
+#[tokio::test]
+async fn a_scope_ends_when_nobody_holds_it() {
+    let scope = Scope::new("Counter", graph());
+    scope.ready().await.unwrap();
+    let mut changes = scope.changes();
+    drop(scope);
+    assert!(changes.next().await.is_none());
+}
+
+/// A store that breaks after some batches.
+struct Breaking {
+    kept: MemoryStorage,
+    batches: Mutex<usize>,
+}
+
+impl Storage for Breaking {
+    fn load<'a>(
+        &'a self,
+        scope: &'a StoredScope,
+    ) -> BoxFuture<'a, Result<Option<Stored>, StorageError>> {
+        self.kept.load(scope)
+    }
+
+    fn append<'a>(
+        &'a self,
+        scope: &'a StoredScope,
+        commits: &'a [Arc<jetstream_core::scope::Commit>],
+    ) -> BoxFuture<'a, Result<(), StorageError>> {
+        let mut batches = self.batches.lock();
+        if *batches == 0 {
+            return Box::pin(async { Err(StorageError("the disk is full".to_owned())) });
+        }
+        *batches -= 1;
+        self.kept.append(scope, commits)
+    }
+
+    fn compact<'a>(
+        &'a self,
+        scope: &'a StoredScope,
+        snapshot: Snapshot,
+    ) -> BoxFuture<'a, Result<(), StorageError>> {
+        self.kept.compact(scope, snapshot)
+    }
+}
+
+#[tokio::test]
+async fn what_could_not_be_stored_is_told_to_nobody_and_ends_the_scope() {
+    let kept = MemoryStorage::new();
+    let breaking = Arc::new(Breaking { kept: kept.clone(), batches: Mutex::new(1) });
+    let scope = Scope::builder("Counter", graph()).storage(breaking).build();
+    let (_, notes) = join(&scope, 0).await;
+    let mut changes = scope.changes();
+    scope.update(set(&graph(), 1.0)).await.unwrap();
+    notes.take();
+    let lost = scope.update(set(&graph(), 2.0)).await;
+    assert!(matches!(lost, Err(ScopeError::Closed(_))), "{lost:?}");
+    scope.ended().await;
+    assert_eq!(notes.take(), ["0 closed", "flush"]);
+    assert_eq!(changes.next().await.unwrap().unwrap().revision, Revision(1));
+    assert!(changes.next().await.is_none());
+    let again = Scope::builder("Counter", graph()).storage(Arc::new(kept)).build();
+    assert_eq!(again.read(count).await.unwrap(), is(1.0));
+    assert_eq!(again.revision(), Revision(1));
+}
+
+#[tokio::test]
+async fn many_commits_are_compacted_and_come_back() {
+    let kept = Arc::new(MemoryStorage::new());
+    let scope = Scope::builder("Counter", graph()).storage(kept.clone()).build();
+    for value in 1..=1500 {
+        scope.update(set(&graph(), f64::from(value))).await.unwrap();
+    }
+    let key = StoredScope { name: scope.name().clone(), schema: scope.schema().clone() };
+    let stored = kept.load(&key).await.unwrap().unwrap();
+    assert!(stored.commits.len() < 1000, "{} commits", stored.commits.len());
+    scope.close().await;
+    let again = Scope::builder("Counter", graph()).storage(kept).build();
+    assert_eq!(again.read(count).await.unwrap(), is(1500.0));
+}
+
+fn boards(idle_ms: u64) -> Scopes {
+    let limits = Limits { scope_idle_ms: idle_ms, ..Limits::default() };
+    Scopes::builder()
+        .limits(limits)
+        .storage(MemoryStorage::new())
+        .scope("boards/{id}", |asked| match asked.parameter("id") {
+            Some("none") => Err(Rejection::message("no such board")),
+            _ => Ok(graph()),
+        })
+        .build()
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_family_makes_one_scope_for_each_name() {
+    let scopes = boards(60_000);
+    let (one, same, other) =
+        tokio::join!(scopes.open("boards/1"), scopes.open("boards/1"), scopes.open("boards/2"));
+    let (one, same, other) = (one.unwrap(), same.unwrap(), other.unwrap());
+    assert!(one.is(&same) && !one.is(&other));
+    assert_eq!(scopes.list().len(), 2);
+    let unknown = scopes.open("tables/1").await.unwrap_err();
+    assert_eq!(Rejection::from(unknown), Rejection::message("No such scope"));
+    let refused = scopes.open("boards/none").await.unwrap_err();
+    assert_eq!(Rejection::from(refused), Rejection::message("no such board"));
+    scopes.close().await;
+    assert!(one.is_closed() && scopes.list().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_scope_of_a_family_is_closed_when_idle_and_comes_back_as_it_was() {
+    let scopes = boards(1_000);
+    let held = scopes.open("boards/1").await.unwrap();
+    held.update(set(&graph(), 5.0)).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(5_000)).await;
+    assert!(scopes.get("boards/1").is_some_and(|scope| scope.is(&held)), "somebody holds it");
+    drop(held);
+    tokio::time::sleep(Duration::from_millis(5_000)).await;
+    assert!(scopes.list().is_empty(), "nobody holds it");
+    let again = scopes.open("boards/1").await.unwrap();
+    assert_eq!(again.read(count).await.unwrap(), is(5.0));
+}
