@@ -4,10 +4,27 @@
 //! [`Reliable`], which makes a stream of messages out of connections that break. A session outlives its
 //! connections, knows which scopes were fetched, and nothing of what is in them.
 
+mod close;
+mod frame;
+mod handshake;
+mod jitter;
+mod outgoing;
+pub mod reliable;
+
+mod client;
+mod server;
+
 use std::sync::Arc;
 
 use crate::ids::{ConnectionId, MessageIndex, ScopeIndex, ScopeName, SharedText};
-use crate::model::{ChangeSet, ErrorCode, Rejection, Schema};
+use crate::model::{ChangeSet, Rejection, Schema};
+
+pub use client::{ClientConfig, ClientInput, ClientOutput, ClientSession};
+pub use close::CloseReason;
+pub use frame::{Frame, FramePart};
+pub use handshake::{Accepted, Handshake, HandshakeOutput};
+pub use reliable::Reliable;
+pub use server::ServerSession;
 
 /// What the shell tells a [`ServerSession`].
 #[derive(Debug)]
@@ -137,25 +154,4 @@ pub enum Output {
     },
     /// The session is over: forget its token and leave its scopes.
     Ended,
-}
-
-/// Why the server closes a connection.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CloseReason {
-    /// 1000: a newer connection of the same session took over.
-    Replaced,
-    /// 4096: bad handshake, unknown token, timeout, or messages that cannot be read.
-    Denied {
-        /// The machine-readable part.
-        code: ErrorCode,
-        /// In plain words.
-        message: String,
-    },
-    /// 4097: the session has expired or was ended.
-    SessionClosed {
-        /// In plain words.
-        message: String,
-    },
-    /// 1001: the server goes away; the client resumes elsewhere or later.
-    GoingAway,
 }

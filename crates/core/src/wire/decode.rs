@@ -95,6 +95,11 @@ pub fn server_frame(text: &str) -> Vec<Result<ServerMessage, Unreadable>> {
     messages
 }
 
+/// Reads an error object: a text of its own, such as the reason of a close frame.
+pub fn error(text: &str) -> Option<Rejection> {
+    rejection(serde_json::from_str(text).ok()?).ok()
+}
+
 /// Reads each message of a frame.
 fn split<M>(
     text: &str,

@@ -96,10 +96,21 @@ pub fn client_message(
     ack: Option<MessageIndex>,
     body: &ClientBody,
 ) {
-    head(out, body.kind(), index);
+    client_head(out, body.kind(), index, ack);
+    client_fields(out, body);
+    out.push_str(TAIL);
+}
+
+/// What stands before a client message's own fields.
+pub fn client_head(out: &mut String, kind: &str, index: MessageIndex, ack: Option<MessageIndex>) {
+    head(out, kind, index);
     if let Some(ack) = ack {
         field(out, "ack", ack.0);
     }
+}
+
+/// A client message's own fields, each with a comma before it; [`TAIL`] stands behind them.
+pub fn client_fields(out: &mut String, body: &ClientBody) {
     match body {
         ClientBody::SessionCreate { params, version } => {
             params_field(out, params);
@@ -132,7 +143,6 @@ pub fn client_message(
         }),
         ClientBody::Reply { reply_to } => field(out, "replyTo", reply_to.0),
     }
-    out.push_str(TAIL);
 }
 
 /// Fragments as a list, `[…]`, for one dialect.
@@ -246,7 +256,7 @@ impl StateWriter {
         self.text.len()
     }
 
-    /// The body as it goes into [`Delivery::State`](crate::session::Delivery::State).
+    /// The finished body.
     pub fn finish(mut self) -> SharedText {
         self.text.push(']');
         self.text.into()

@@ -4,7 +4,7 @@
 //! - [`decode`]: a frame's text into messages.
 //! - [`change_set`]: raw fragments into a typed [`ChangeSet`](crate::model::ChangeSet).
 //! - [`encode`]: messages, fragments and states into text.
-//! - [`print`]: numbers and texts as JavaScript would print them.
+//! - [`mod@print`]: numbers and texts as JavaScript would print them.
 
 pub mod message;
 

@@ -1,0 +1,141 @@
+//! The text of one outgoing frame, in parts.
+//!
+//! A broadcast's body is the same for all its receivers, so a frame does not copy it: it keeps the shared
+//! text and only writes what stands around it. Short bodies are copied after all, because a part
+//! costs more than it saves there.
+
+use crate::ids::SharedText;
+
+/// One outgoing frame: a JSON array of messages.
+///
+/// Meant to be reused: [`clear`](Self::clear) keeps what was allocated.
+#[derive(Debug, Clone, Default)]
+pub struct Frame {
+    /// Everything that is not shared, one after the other.
+    copied: String,
+    /// Shared texts, each with the place in `copied` before which it stands; in ascending order.
+    shared: Vec<(usize, SharedText)>,
+    shared_bytes: usize,
+}
+
+/// A stretch of a frame's text.
+#[derive(Debug, Clone, Copy)]
+pub enum FramePart<'a> {
+    /// It lives in the frame and must be copied to outlive it.
+    Copied(&'a str),
+    /// It is shared and can be kept at the cost of a reference count.
+    Shared(&'a SharedText),
+}
+
+impl<'a> FramePart<'a> {
+    /// The text, wherever it lives.
+    pub fn as_str(self) -> &'a str {
+        match self {
+            Self::Copied(text) => text,
+            Self::Shared(text) => text,
+        }
+    }
+}
+
+impl Frame {
+    /// From this length on, in bytes, a body is shared and not copied.
+    pub const SHARED_FROM: usize = 1024;
+
+    /// An empty frame.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Forgets all messages.
+    pub fn clear(&mut self) {
+        self.copied.clear();
+        self.shared.clear();
+        self.shared_bytes = 0;
+    }
+
+    /// Whether it holds no message.
+    pub fn is_empty(&self) -> bool {
+        self.copied.is_empty()
+    }
+
+    /// The length of the whole text, in bytes.
+    pub fn byte_length(&self) -> usize {
+        self.copied.len() + self.shared_bytes
+    }
+
+    /// The text, in order and without gaps; no part is empty.
+    pub fn parts(&self) -> impl Iterator<Item = FramePart<'_>> {
+        let starts = std::iter::once(0).chain(self.shared.iter().map(|(at, _)| *at));
+        let ends = self.shared.iter().map(|(at, _)| *at).chain([self.copied.len()]);
+        let copied = starts.zip(ends).map(|(from, to)| FramePart::Copied(&self.copied[from..to]));
+        let shared = self.shared.iter().map(|(_, text)| Some(FramePart::Shared(text)));
+        copied
+            .zip(shared.chain([None]))
+            .flat_map(|(copied, shared)| [Some(copied), shared])
+            .flatten()
+            .filter(|part| !part.as_str().is_empty())
+    }
+
+    /// The whole text in one piece.
+    pub fn to_text(&self) -> String {
+        let mut text = String::with_capacity(self.byte_length());
+        text.extend(self.parts().map(FramePart::as_str));
+        text
+    }
+
+    /// Begins a message: `write` gets the buffer to write its text, or the part before its body.
+    pub(super) fn message(&mut self, write: impl FnOnce(&mut String)) {
+        self.copied.push(if self.is_empty() { '[' } else { ',' });
+        write(&mut self.copied);
+    }
+
+    /// A message's body and what stands behind it.
+    pub(super) fn body(&mut self, body: &SharedText, tail: &str) {
+        if body.len() >= Self::SHARED_FROM {
+            self.shared.push((self.copied.len(), body.clone()));
+            self.shared_bytes += body.len();
+        } else {
+            self.copied.push_str(body);
+        }
+        self.copied.push_str(tail);
+    }
+
+    /// Ends the array. Nothing may follow.
+    pub(super) fn end(&mut self) {
+        if !self.is_empty() {
+            self.copied.push(']');
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_bodies_are_shared_and_short_ones_copied() {
+        let long: SharedText = "x".repeat(Frame::SHARED_FROM).into();
+        let mut frame = Frame::new();
+        frame.message(|out| out.push_str("{a:"));
+        frame.body(&"short".into(), "}");
+        frame.message(|out| out.push_str("{b:"));
+        frame.body(&long, "}");
+        frame.message(|out| out.push_str("{c:"));
+        frame.body(&long, "");
+        frame.end();
+        let shared = frame.parts().filter(|part| matches!(part, FramePart::Shared(_))).count();
+        assert_eq!(shared, 2);
+        assert_eq!(frame.to_text(), format!("[{{a:short}},{{b:{long}}},{{c:{long}]"));
+        assert_eq!(frame.byte_length(), frame.to_text().len());
+        frame.clear();
+        assert!(frame.is_empty() && frame.parts().next().is_none());
+        assert_eq!(frame.byte_length(), 0);
+    }
+
+    #[test]
+    fn a_frame_without_messages_is_no_empty_array() {
+        let mut frame = Frame::new();
+        frame.end();
+        assert!(frame.is_empty());
+    }
+}

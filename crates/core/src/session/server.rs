@@ -1,0 +1,471 @@
+//! The server's end of a session.
+
+use std::sync::Arc;
+
+use crate::ids::{ConnectionId, MessageIndex, ScopeIndex, ScopeName, SessionId};
+use crate::limits::Limits;
+use crate::model::{ErrorCode, Rejection, Schema};
+use crate::time::{Millis, Now, sooner};
+use crate::wire::change_set::Typing;
+use crate::wire::decode::{self, Unreadable};
+use crate::wire::encode;
+use crate::wire::message::{ClientBody, ClientMessage, Dialect, FragmentReply};
+
+use super::frame::Frame;
+use super::jitter::Jitter;
+use super::outgoing::Outgoing;
+use super::reliable::{Arrival, GapAction, GapWatch, Reliable};
+use super::{CloseReason, Delivery, Input, Output};
+
+mod backlog;
+mod link;
+mod requests;
+mod scopes;
+
+use link::Link;
+use requests::Requests;
+use scopes::Scopes;
+
+/// A client's standing with the server, from the accepted `SessionCreate` to its end.
+///
+/// It numbers and keeps what the client is sent, sorts what the client sends, answers what is about the
+/// session itself and hands the rest on: fetches to the application, ChangeSets to scopes.
+/// It outlives its connections; what it keeps for an absent or slow client is bounded.
+#[derive(Debug)]
+pub struct ServerSession {
+    id: SessionId,
+    dialect: Dialect,
+    limits: Arc<Limits>,
+    jitter: Jitter,
+    reliable: Reliable<Outgoing>,
+    gap: GapWatch,
+    requests: Requests,
+    scopes: Scopes,
+    link: Option<Link>,
+    /// Whether there was a connection before.
+    has_met: bool,
+    heard_at: Millis,
+    ended: bool,
+    now: Millis,
+}
+
+impl ServerSession {
+    /// A session that was just accepted. It needs an [`Input::Connected`] to talk to somebody.
+    ///
+    /// `jitter_seed` keeps the Pings of sessions that began together apart.
+    pub fn new(
+        id: SessionId,
+        dialect: Dialect,
+        limits: Arc<Limits>,
+        jitter_seed: u64,
+        now: Now,
+    ) -> Self {
+        Self {
+            id,
+            dialect,
+            limits,
+            jitter: Jitter::new(jitter_seed),
+            reliable: Reliable::default(),
+            gap: GapWatch::default(),
+            requests: Requests::default(),
+            scopes: Scopes::default(),
+            link: None,
+            has_met: false,
+            heard_at: now.mono,
+            ended: false,
+            now: now.mono,
+        }
+    }
+
+    /// Takes an input in; all its consequences are in `out` when this returns, or come from
+    /// [`next_frame`](Self::next_frame).
+    ///
+    /// After [`Output::Ended`] nothing has any consequence.
+    pub fn handle(&mut self, now: Now, input: Input<'_>, out: &mut Vec<Output>) {
+        self.now = now.mono;
+        if let Input::Disconnected { connection } = input {
+            self.disconnected(connection);
+        } else if !self.ended {
+            self.take(input, out);
+        }
+        self.settle(out);
+    }
+
+    /// Writes what the client can be sent now into `frame`; false if there is nothing.
+    ///
+    /// To be called when the connection has room, until it returns false. One call gives one frame of
+    /// limited length, so that a slow connection is not given more than it can take.
+    pub fn next_frame(&mut self, now: Now, frame: &mut Frame) -> bool {
+        self.now = now.mono;
+        frame.clear();
+        let Some(link) = &mut self.link else { return false };
+        if let Some(resend_missing) = link.take_ping() {
+            let ack = self.requests.settled(self.reliable.last_received());
+            frame.message(|out| encode::ping(out, ack, resend_missing));
+        }
+        if link.is_open() {
+            while frame.byte_length() < FRAME_BYTES_ENOUGH
+                && let Some((index, message)) = self.reliable.pull()
+            {
+                message.write(index, frame);
+            }
+        }
+        frame.end();
+        !frame.is_empty()
+    }
+
+    /// When [`Input::Deadline`] is due. It can change with every call of `handle` and `next_frame`.
+    pub fn deadline(&self) -> Option<Millis> {
+        if self.ended {
+            return None;
+        }
+        if self.wants_resync() {
+            return Some(self.now);
+        }
+        let link = self.link.as_ref().and_then(Link::deadline);
+        sooner(Some(self.expires_at()), link)
+    }
+
+    /// Whether the transport should read further frames. False while too much of what the client has
+    /// sent waits; what it sends then waits in the network.
+    pub fn wants_frames(&self) -> bool {
+        !self.ended && !self.requests.is_full(&self.limits)
+    }
+
+    /// The session's name inside the server.
+    pub fn id(&self) -> SessionId {
+        self.id
+    }
+
+    /// What the client speaks.
+    pub fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// The connection that the session talks over.
+    pub fn connection(&self) -> Option<ConnectionId> {
+        self.link.as_ref().map(Link::connection)
+    }
+
+    /// Whether the session is over.
+    pub fn is_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// What is kept for the client, sent or not, in bytes.
+    pub fn backlog_bytes(&self) -> usize {
+        self.reliable.bytes()
+    }
+
+    fn take(&mut self, input: Input<'_>, out: &mut Vec<Output>) {
+        match input {
+            Input::Connected { connection } => self.connected(connection, out),
+            Input::Frame { connection, text } => {
+                if self.connection() == Some(connection) {
+                    self.frame(text, out);
+                }
+            }
+            Input::FetchAccepted { message, scope, schema } => {
+                self.fetch_accepted(message, scope, schema, out);
+            }
+            Input::FetchDenied { message, error } => {
+                if self.requests.fetched(message) {
+                    self.queue(Outgoing::FetchReply { reply_to: message, result: Err(error) });
+                }
+            }
+            Input::Deliver { scope, delivery } => self.deliver(scope, delivery),
+            Input::ScopeClosed { scope } => self.scope_closed(scope),
+            Input::End { message } => self.end(CloseReason::SessionClosed { message }, out),
+            // Also with every other input: see `settle`.
+            Input::Deadline | Input::Disconnected { .. } => {}
+        }
+    }
+
+    /// Does everything that has become possible or due.
+    fn settle(&mut self, out: &mut Vec<Output>) {
+        while !self.ended
+            && let Some((message, body)) = self.requests.next()
+        {
+            self.request(message, body, out);
+        }
+        if self.ended {
+            return;
+        }
+        if self.is_past_hard_bound() {
+            self.reliable.clear();
+            let message = "too many answers were never acknowledged".to_owned();
+            return self.end(CloseReason::SessionClosed { message }, out);
+        }
+        if self.expires_at() <= self.now {
+            let message = "nothing was heard from the client for too long".to_owned();
+            return self.end(CloseReason::SessionClosed { message }, out);
+        }
+        self.answer_resend();
+        if let Some(link) = &mut self.link {
+            link.tick(self.now, &mut self.jitter, &self.limits);
+        }
+        if self.wants_resync() {
+            out.extend(self.scopes.resync().map(|scope| Output::Resync { scope }));
+        }
+    }
+
+    fn connected(&mut self, connection: ConnectionId, out: &mut Vec<Output>) {
+        if let Some(old) = self.link.take() {
+            let reason = CloseReason::Replaced;
+            out.push(Output::Close { connection: old.connection(), reason });
+        }
+        let ping_at = self.now.plus(self.jitter.about(self.limits.ping_interval_ms));
+        // On a resumed connection the client speaks first: only it knows what it has.
+        self.link = Some(Link::new(connection, !self.has_met, ping_at));
+        self.has_met = true;
+        self.heard_at = self.now;
+        self.reliable.forget_resend();
+        self.gap.close();
+    }
+
+    fn disconnected(&mut self, connection: ConnectionId) {
+        if self.connection() == Some(connection) {
+            self.link = None;
+            self.reliable.forget_resend();
+            self.gap.close();
+        }
+    }
+
+    fn frame(&mut self, text: &str, out: &mut Vec<Output>) {
+        let messages = match decode::frame(text, &self.limits) {
+            Ok(messages) => messages,
+            Err(error) => return self.deny(ErrorCode::TooLarge, error.to_string(), out),
+        };
+        for message in messages {
+            match message {
+                Ok(message) if self.knows(&message.body) => self.message(message, out),
+                Ok(message) => self.unreadable(Some(message.index), "unknown message type", out),
+                Err(Unreadable { index, fault }) => {
+                    self.unreadable(index, &fault.to_string(), out);
+                }
+            }
+            if self.ended {
+                return;
+            }
+        }
+        self.requests.frame_was_read(text.len());
+    }
+
+    /// Whether the client's dialect has this message.
+    fn knows(&self, body: &ClientBody) -> bool {
+        let is_addition =
+            matches!(body, ClientBody::ScopeUnfetch { .. } | ClientBody::SessionClose);
+        self.dialect >= Dialect::V1 || !is_addition
+    }
+
+    fn message(&mut self, message: ClientMessage, out: &mut Vec<Output>) {
+        self.heard_at = self.now;
+        let is_ping = matches!(message.body, ClientBody::Ping { .. });
+        if let Some(ack) = message.ack.filter(|_| is_ping || self.dialect >= Dialect::V1) {
+            self.reliable.acknowledge(ack);
+        }
+        if message.index == MessageIndex(0) {
+            // Outside the numbering there are only SessionCreate, which this session has had, and Ping.
+            return self.ping(&message);
+        }
+        match self.reliable.receive(message.index) {
+            Arrival::Repeated => self.gap.repeated(),
+            Arrival::Gap { expected } => match self.gap.behind(expected, message.index) {
+                GapAction::Wait => {}
+                GapAction::Ask => self.ask_for_resend(),
+                GapAction::GiveUp => {
+                    let message = format!("message {expected} is missing or cannot be read");
+                    self.deny(ErrorCode::Rejected, message, out);
+                }
+            },
+            Arrival::New => {
+                self.gap.close();
+                match message.body {
+                    ClientBody::Ping { .. } => self.ping(&message),
+                    // Read, and of no consequence.
+                    ClientBody::SessionCreate { .. } | ClientBody::Reply { .. } => {}
+                    body => self.requests.push(message.index, body),
+                }
+            }
+        }
+    }
+
+    fn unreadable(&mut self, index: Option<MessageIndex>, fault: &str, out: &mut Vec<Output>) {
+        if self.gap.unreadable(index) {
+            let index = index.unwrap_or_default();
+            let message = format!("message {index} cannot be read: {fault}");
+            self.deny(ErrorCode::Rejected, message, out);
+        }
+    }
+
+    fn ping(&mut self, message: &ClientMessage) {
+        if let ClientBody::Ping { resend_missing: true } = message.body
+            && let Some(link) = &mut self.link
+        {
+            let ack = message.ack.unwrap_or_default();
+            link.asked(ack, self.reliable.last_received(), self.now.plus(ANSWER_WAIT_MS));
+        }
+    }
+
+    fn ask_for_resend(&mut self) {
+        if let Some(link) = &mut self.link {
+            link.ping(true);
+        }
+    }
+
+    /// Begins the resend that the client asked for, once everything before the question is answered:
+    /// our Ping acknowledges what is answered, and the client sends the rest again.
+    fn answer_resend(&mut self) {
+        let settled = self.requests.settled(self.reliable.last_received());
+        let now = self.now;
+        if let Some(ack) = self.link.as_mut().and_then(|link| link.answer_resend(settled, now)) {
+            self.reliable.resend_after(ack);
+            self.notice_lost();
+        }
+    }
+
+    fn request(&mut self, message: MessageIndex, body: ClientBody, out: &mut Vec<Output>) {
+        match body {
+            ClientBody::ScopeFetch { name, params } => self.fetch(message, name, params, out),
+            ClientBody::ScopeSync { scope_index, fragments, atomic, procedure } => {
+                let Some(schema) = self.scopes.schema(scope_index) else {
+                    return self.refuse(message, scope_index, fragments.len());
+                };
+                let typing = Typing { schema, dialect: self.dialect, limits: &self.limits };
+                let changes = typing.change_set(&fragments, atomic, procedure.as_deref());
+                self.requests.sync(message, scope_index, fragments.len());
+                out.push(Output::Sync { scope: scope_index, message, changes });
+            }
+            ClientBody::ScopeUnfetch { scope_index } => {
+                if self.scopes.remove(scope_index) {
+                    out.push(Output::Leave { scope: scope_index });
+                }
+            }
+            ClientBody::SessionClose => {
+                let message = "the client closed the session".to_owned();
+                self.end(CloseReason::SessionClosed { message }, out);
+            }
+            ClientBody::SessionCreate { .. }
+            | ClientBody::Ping { .. }
+            | ClientBody::Reply { .. } => {}
+        }
+    }
+
+    fn fetch(
+        &mut self,
+        message: MessageIndex,
+        name: String,
+        params: serde_json::Map<String, serde_json::Value>,
+        out: &mut Vec<Output>,
+    ) {
+        let max = self.limits.session_scopes_max;
+        if self.scopes.len() >= max && self.refetched(&name).is_none() {
+            let error = Rejection::new(
+                ErrorCode::TooLarge,
+                format!("a session fetches at most {max} scopes at a time"),
+            );
+            return self.queue(Outgoing::FetchReply { reply_to: message, result: Err(error) });
+        }
+        self.requests.fetch(message);
+        out.push(Output::Fetch { message, name, params });
+    }
+
+    /// The index that an original client gets again when it fetches a scope again.
+    fn refetched(&self, name: &str) -> Option<ScopeIndex> {
+        self.scopes.find(name).filter(|_| self.dialect < Dialect::V1)
+    }
+
+    fn fetch_accepted(
+        &mut self,
+        message: MessageIndex,
+        name: ScopeName,
+        schema: Arc<Schema>,
+        out: &mut Vec<Output>,
+    ) {
+        if !self.requests.fetched(message) {
+            return;
+        }
+        let scope = match self.refetched(name.as_str()) {
+            Some(scope) => {
+                out.push(Output::Resync { scope });
+                scope
+            }
+            None => {
+                let scope = self.scopes.insert(name, schema);
+                out.push(Output::Join { message, scope });
+                scope
+            }
+        };
+        self.queue(Outgoing::FetchReply { reply_to: message, result: Ok(scope) });
+    }
+
+    fn deliver(&mut self, scope: ScopeIndex, delivery: Delivery) {
+        match delivery {
+            Delivery::Reply { message, body } => {
+                // A scope that was closed in the meantime has been answered for.
+                if self.requests.answered(message) {
+                    self.queue(Outgoing::SyncReply { reply_to: message, body });
+                }
+            }
+            Delivery::Sync { body } => {
+                if self.scopes.is_fresh(scope) {
+                    self.queue(Outgoing::Sync { scope, body });
+                }
+            }
+            Delivery::State { body } => {
+                if self.scopes.schema(scope).is_some() {
+                    self.scopes.refreshed(scope);
+                    self.queue(Outgoing::State { scope, body });
+                }
+            }
+        }
+    }
+
+    fn scope_closed(&mut self, scope: ScopeIndex) {
+        if self.scopes.remove(scope) {
+            for abandoned in self.requests.abandon(scope) {
+                self.refuse(abandoned.message, scope, abandoned.fragments);
+            }
+        }
+    }
+
+    /// Answers a ScopeSync to a scope that is not there.
+    fn refuse(&mut self, message: MessageIndex, scope: ScopeIndex, fragments: usize) {
+        let text = format!("Scope at index {scope} was not found");
+        let error = Some(Rejection::new(ErrorCode::ScopeIndexNotFound, text));
+        let replies = vec![FragmentReply { error, modifications: None }; fragments];
+        let body = encode::fragment_replies(&replies);
+        self.queue(Outgoing::SyncReply { reply_to: message, body });
+    }
+
+    fn deny(&mut self, code: ErrorCode, message: String, out: &mut Vec<Output>) {
+        self.end(CloseReason::Denied { code, message }, out);
+    }
+
+    fn end(&mut self, reason: CloseReason, out: &mut Vec<Output>) {
+        self.ended = true;
+        self.requests = Requests::default();
+        self.scopes.clear();
+        if let Some(connection) = self.connection() {
+            out.push(Output::Close { connection, reason });
+        }
+        out.push(Output::Ended);
+    }
+
+    fn expires_at(&self) -> Millis {
+        self.heard_at.plus(self.limits.session_timeout_ms)
+    }
+}
+
+/// How long the answer to a Ping that asks for a resend waits for the answers to what came before it, in
+/// milliseconds.
+///
+/// The client learns from it what it must send again. A procedure may take longer than this; then
+/// the client sends again what we have, and that does no harm.
+const ANSWER_WAIT_MS: u64 = 1_000;
+
+/// A frame that has become this long is sent, in bytes; the next message goes into another one.
+const FRAME_BYTES_ENOUGH: usize = 64 << 10;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,119 @@
+//! The bounds on what a session keeps for its client, and what becomes of what is too much.
+//!
+//! States and changes of scopes may be dropped, because a fresh state can stand for all of them.
+//! Replies may not. What was sent already is dropped first: most clients have it and just did not say
+//! so yet, and only one that asks for it again needs the fresh state.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use crate::ids::{ScopeIndex, SharedText};
+use crate::session::outgoing::Outgoing;
+
+use super::ServerSession;
+
+impl ServerSession {
+    /// Puts a message behind the others and keeps the bound on what may be dropped.
+    pub(super) fn queue(&mut self, message: Outgoing) {
+        let state = match &message {
+            Outgoing::State { scope, body } => Some((*scope, body.clone())),
+            _ => None,
+        };
+        self.reliable.queue(message);
+        if let Some(link) = &mut self.link {
+            link.open_for_news();
+        }
+        if self.reliable.droppable_bytes() > self.limits.backlog_bytes_max {
+            self.drop_sent(state.as_ref().map(|(scope, _)| *scope));
+        }
+        if self.reliable.droppable_bytes() > self.limits.backlog_bytes_max {
+            self.drop_waiting(state);
+        }
+    }
+
+    /// Whether more is kept than a client that reads could ever need.
+    pub(super) fn is_past_hard_bound(&self) -> bool {
+        let droppable = self.reliable.droppable_bytes();
+        let replies = self.reliable.bytes() - droppable;
+        // A state that is longer than the bound is on its way out, and one of them at the most.
+        let droppable = droppable.min(self.limits.backlog_bytes_max);
+        replies + droppable > self.limits.backlog_bytes_hard_max
+    }
+
+    /// After a client asked for messages again: the scopes of those that we do not have any more need
+    /// their state afresh.
+    pub(super) fn notice_lost(&mut self) {
+        let mut broken = BTreeSet::new();
+        self.reliable.replace_unacked(|message, goes_out, _| {
+            match message {
+                _ if !goes_out => {}
+                Outgoing::Lost { scope } => drop(broken.insert(*scope)),
+                Outgoing::State { scope, .. } => drop(broken.remove(scope)),
+                // It builds on what is lost.
+                Outgoing::Sync { scope, .. } if broken.contains(scope) => {
+                    return ControlFlow::Continue(Some(Outgoing::Lost { scope: *scope }));
+                }
+                _ => {}
+            }
+            ControlFlow::Continue(None)
+        });
+        for scope in broken {
+            self.mark_stale(scope);
+        }
+    }
+
+    /// Whether there is room for fresh states: a client that reads, and nothing before them.
+    pub(super) fn wants_resync(&self) -> bool {
+        self.link.as_ref().is_some_and(|link| link.is_open())
+            && self.reliable.is_drained()
+            && self.scopes.any_stale()
+    }
+
+    /// Drops what was sent, oldest first, and leaves some room so that this is not done every time.
+    fn drop_sent(&mut self, refreshed: Option<ScopeIndex>) {
+        let enough = self.limits.backlog_bytes_max / 4 * 3;
+        let mut wanted = BTreeSet::new();
+        self.reliable.replace_unacked(|message, goes_out, droppable_bytes| {
+            if droppable_bytes <= enough {
+                return ControlFlow::Break(());
+            }
+            ControlFlow::Continue(message.droppable_scope().map(|scope| {
+                if goes_out {
+                    wanted.insert(scope);
+                }
+                Outgoing::Lost { scope }
+            }))
+        });
+        for scope in wanted.into_iter().filter(|scope| Some(*scope) != refreshed) {
+            self.mark_stale(scope);
+        }
+    }
+
+    /// Drops what waits, but for a state that has just come for a client that is there: however long
+    /// it is, there is no other way to give it that scope.
+    fn drop_waiting(&mut self, newest: Option<(ScopeIndex, SharedText)>) {
+        let newest = newest.filter(|_| self.link.is_some());
+        let mut dropped = BTreeSet::new();
+        self.reliable.retain_waiting(|message| {
+            let kept = match (message, &newest) {
+                (Outgoing::State { body, .. }, Some((_, newest))) => Arc::ptr_eq(body, newest),
+                (message, _) => message.droppable_scope().is_none(),
+            };
+            if !kept {
+                dropped.extend(message.droppable_scope());
+            }
+            kept
+        });
+        for scope in dropped {
+            if newest.as_ref().is_none_or(|(newest, _)| *newest != scope) {
+                self.scopes.mark_stale(scope);
+            }
+        }
+    }
+
+    fn mark_stale(&mut self, scope: ScopeIndex) {
+        self.scopes.mark_stale(scope);
+        self.reliable.retain_waiting(|message| message.droppable_scope() != Some(scope));
+    }
+}

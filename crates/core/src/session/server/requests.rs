@@ -1,0 +1,121 @@
+//! What a client has asked and was not answered yet.
+
+use std::collections::VecDeque;
+
+use crate::ids::{MessageIndex, ScopeIndex};
+use crate::limits::Limits;
+use crate::wire::message::ClientBody;
+
+/// A client's messages from their arrival to their answer.
+///
+/// Messages are taken up in order, one after the other, but not all at once: while a fetch is being
+/// decided the later ones wait, because they may be about the scope that is fetched.
+#[derive(Debug, Default)]
+pub(super) struct Requests {
+    inbox: VecDeque<(MessageIndex, ClientBody)>,
+    /// The length of the frames that the inbox came from, at least.
+    inbox_bytes: usize,
+    /// In ascending order of their messages.
+    unanswered: VecDeque<Unanswered>,
+    fetching: Option<MessageIndex>,
+}
+
+/// A request that was taken up.
+#[derive(Debug, PartialEq)]
+pub(super) struct Unanswered {
+    pub(super) message: MessageIndex,
+    /// The scope of a ScopeSync; `None`: a ScopeFetch.
+    pub(super) scope: Option<ScopeIndex>,
+    /// How many replies a ScopeSync gets.
+    pub(super) fragments: usize,
+}
+
+impl Requests {
+    /// Puts a message behind the others.
+    pub(super) fn push(&mut self, message: MessageIndex, body: ClientBody) {
+        self.inbox.push_back((message, body));
+    }
+
+    /// A whole frame was read.
+    pub(super) fn frame_was_read(&mut self, bytes: usize) {
+        if !self.inbox.is_empty() {
+            self.inbox_bytes += bytes;
+        }
+    }
+
+    /// The next message that can be taken up now.
+    pub(super) fn next(&mut self) -> Option<(MessageIndex, ClientBody)> {
+        let waits = match &self.inbox.front()?.1 {
+            _ if self.fetching.is_some() => true,
+            // What was sent to a scope before leaving it is still answered.
+            ClientBody::ScopeUnfetch { scope_index } => {
+                self.unanswered.iter().any(|one| one.scope == Some(*scope_index))
+            }
+            _ => false,
+        };
+        if waits {
+            return None;
+        }
+        let next = self.inbox.pop_front();
+        if self.inbox.is_empty() {
+            self.inbox_bytes = 0;
+        }
+        next
+    }
+
+    /// A fetch was handed to the application.
+    pub(super) fn fetch(&mut self, message: MessageIndex) {
+        self.fetching = Some(message);
+        self.unanswered.push_back(Unanswered { message, scope: None, fragments: 0 });
+    }
+
+    /// The application decided. False if it decides about something else than what it was asked.
+    pub(super) fn fetched(&mut self, message: MessageIndex) -> bool {
+        let asked = self.fetching == Some(message);
+        if asked {
+            self.fetching = None;
+            self.answered(message);
+        }
+        asked
+    }
+
+    /// A ScopeSync was handed to its scope.
+    pub(super) fn sync(&mut self, message: MessageIndex, scope: ScopeIndex, fragments: usize) {
+        self.unanswered.push_back(Unanswered { message, scope: Some(scope), fragments });
+    }
+
+    /// A request has its answer. False if it had one already.
+    pub(super) fn answered(&mut self, message: MessageIndex) -> bool {
+        let place = self.unanswered.binary_search_by_key(&message, |one| one.message);
+        place.is_ok_and(|place| self.unanswered.remove(place).is_some())
+    }
+
+    /// Takes out all requests to a scope that will not answer any more.
+    pub(super) fn abandon(&mut self, scope: ScopeIndex) -> VecDeque<Unanswered> {
+        let (abandoned, others) = std::mem::take(&mut self.unanswered)
+            .into_iter()
+            .partition(|one: &Unanswered| one.scope == Some(scope));
+        self.unanswered = others;
+        abandoned
+    }
+
+    /// The highest index up to which everything that was received has its answer.
+    ///
+    /// Only that is acknowledged: a message that is acknowledged is never sent again, so what was
+    /// lost with a crash between message and answer could not be made good.
+    pub(super) fn settled(&self, last_received: MessageIndex) -> MessageIndex {
+        let unanswered = self.unanswered.front().map(|one| one.message);
+        let waiting = self.inbox.front().map(|(message, _)| *message);
+        match [unanswered, waiting].into_iter().flatten().min() {
+            Some(first) => MessageIndex(first.0 - 1),
+            None => last_received,
+        }
+    }
+
+    /// Whether so much waits that the client must wait, too.
+    pub(super) fn is_full(&self, limits: &Limits) -> bool {
+        self.inbox.len() >= limits.inbox_messages_max
+            || self.unanswered.len() >= limits.inbox_messages_max
+            || self.inbox_bytes >= limits.message_bytes_max
+    }
+}
