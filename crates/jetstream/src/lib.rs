@@ -2,6 +2,8 @@
 
 pub use jetstream_core as core;
 
+#[cfg(feature = "config")]
+pub mod config;
 pub mod metrics;
 pub mod scope;
 pub mod storage;

@@ -8,11 +8,13 @@
 //! - [`graph`]: the objects of a scope, reachable from its root.
 //! - [`draft`]: a ChangeSet judged against a graph without touching it.
 //! - [`constraint`]: what a procedure admits.
+//! - [`spelling`]: what a misspelled name was probably meant to be.
 
 pub mod constraint;
 pub mod fragment;
 pub mod rejection;
 pub mod schema;
+pub mod spelling;
 pub mod value;
 
 pub use fragment::{ChangeSet, CollectionEdit, Fragment, FragmentKind, ProcedureName};

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use super::Scalar;
+use super::{Scalar, spelling};
 use crate::time::Timestamp;
 
 /// Names a model within its schema.
@@ -553,7 +553,7 @@ impl<'a> Check<'a> {
                 None
             }
             None => {
-                let hint = self.nearest(extends);
+                let hint = self.nearest(extends, |kind| matches!(kind, PropertyType::Model(_)));
                 self.mistake(&["models", name, "extends"], format!("no model `{extends}`{hint}"));
                 None
             }
@@ -590,20 +590,24 @@ impl<'a> Check<'a> {
             }
             let (element, collection) = parse_type(&definition.kind);
             let Some(&kind) = self.types.get(element) else {
-                let hint = self.nearest(element);
-                self.mistake(&path, format!("no type `{element}`{hint}"));
+                let hint = self.nearest(element, |_| true);
+                self.mistake(
+                    &[&path[..], &["type"]].concat(),
+                    format!("no type `{element}`{hint}"),
+                );
                 continue;
             };
+            let default_path = [&path[..], &["default"]].concat();
             let default = match &definition.default {
                 None => None,
                 Some(_) if collection => {
-                    self.mistake(&path, "a collection begins empty and takes no default");
+                    self.mistake(&default_path, "a collection begins empty and takes no default");
                     None
                 }
                 Some(given) => match default_of(kind, given, enumerations) {
                     Ok(default) => Some(default),
                     Err(message) => {
-                        self.mistake(&path, message);
+                        self.mistake(&default_path, message);
                         None
                     }
                 },
@@ -615,16 +619,12 @@ impl<'a> Check<'a> {
     }
 
     /// " (did you mean `Shape`?)", or all that there is.
-    fn nearest(&self, name: &str) -> String {
-        let mut names: Vec<&str> = self.types.keys().copied().collect();
+    fn nearest(&self, name: &str, admits: fn(&PropertyType) -> bool) -> String {
+        let types = self.types.iter().filter(|(_, kind)| admits(kind));
+        let mut names: Vec<&str> = types.map(|(name, _)| *name).collect();
         // Not in hash order: the same mistake reads the same in every run.
         names.sort_unstable();
-        let lower = name.to_lowercase();
-        let close = names.iter().find(|candidate| {
-            let candidate = candidate.to_lowercase();
-            candidate == lower || candidate.starts_with(&lower) || lower.starts_with(&candidate)
-        });
-        match close {
+        match spelling::nearest(name, names.iter().copied()) {
             Some(close) => format!(" (did you mean `{close}`?)"),
             None => format!("; there are {}", names.join(", ")),
         }
@@ -740,11 +740,11 @@ mod tests {
             "models.9: a name is made of",
             "enumerations.Empty: an enumeration needs at least one value",
             "enumerations.Twice.B: the value 1 stands twice",
-            "models.Shape.properties.x: no type `Nmber`; there are Boolean, Date,",
-            "models.Shape.properties.y: no type `number` (did you mean `Number`?)",
-            "models.Shape.properties.z: the default has the wrong type, expected a finite number",
-            "models.Shape.properties.all: a collection begins empty",
-            "models.Lost.extends: no model `Nowhere`",
+            "models.Shape.properties.x.type: no type `Nmber` (did you mean `Number`?)",
+            "models.Shape.properties.y.type: no type `number` (did you mean `Number`?)",
+            "models.Shape.properties.z.default: the default has the wrong type, expected a finite number",
+            "models.Shape.properties.all.default: a collection begins empty",
+            "models.Lost.extends: no model `Nowhere`; there are Loop, Lost, Shape",
             "models.Loop.extends: the model extends itself",
         ];
         assert_eq!(found.len(), expected.len(), "{found:#?}");

@@ -1,0 +1,145 @@
+//! From the tree to a [`Config`]: types, names, references, all mistakes at once.
+
+pub(super) mod limits;
+mod models;
+mod procedures;
+mod reader;
+mod scopes;
+mod state;
+mod values;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use self::reader::{Reader, address, array, boolean, string, table};
+use super::mistake::{Collector, Place, Sources};
+use super::tree::{Entry, Node, Table, quoted};
+use super::{Config, ProcedureConfig, ScopeConfig, Tls};
+use crate::core::limits::Limits;
+
+/// What the check needs besides the tree.
+pub(super) struct Context {
+    pub(super) sources: Sources,
+    pub(super) mistakes: Collector,
+    /// What paths in the configuration are relative to: the folder of its file.
+    pub(super) directory: PathBuf,
+}
+
+/// Reads everything. `None` only if there are mistakes.
+pub(super) fn check(root: &Table, place: Place, context: &mut Context) -> Option<Config> {
+    let mut reader = Reader::of("the configuration", root, place);
+    let listen = reader.take("listen").map(|entry| address(&entry.node, &mut context.mistakes));
+    let tls = reader.take("tls").map(|entry| tls(&entry.node, context));
+    let origins = reader.take("origins").map(|entry| origins(&entry.node, &mut context.mistakes));
+    let limits = match reader.take("limits") {
+        Some(entry) => limits::of_server(&entry.node, &mut context.mistakes),
+        None => Limits::default(),
+    };
+    let checked = models::read(&mut reader, root, &mut context.mistakes);
+    // Collected before they are looked at: the mistakes of the second are wanted whatever the first is.
+    let scopes: Vec<Option<ScopeConfig>> = entries(reader.take("scopes"), "the scopes", context)
+        .iter()
+        .map(|entry| scopes::read(entry, &checked, &limits, context))
+        .collect();
+    let procedures: Vec<Option<ProcedureConfig>> =
+        entries(reader.take("procedures"), "the procedures", context)
+            .iter()
+            .map(|entry| procedures::read(entry, &checked, &mut context.mistakes))
+            .collect();
+    if let Some(entry) = reader.take("storage") {
+        storage(&entry.node, &mut context.mistakes);
+    }
+    let metrics = reader.take("metrics").map(|entry| metrics(&entry.node, &mut context.mistakes));
+    reader.later(
+        "authentication",
+        "every session is accepted; take the key out to allow that",
+        &mut context.mistakes,
+    );
+    reader.finish(&mut context.mistakes);
+    Some(Config {
+        listen: listen.unwrap_or_else(|| Some(super::LISTEN.to_owned()))?,
+        tls: tls.map_or(Some(None), |tls| tls.map(Some))?,
+        origins: origins.map_or(Some(None), |origins| origins.map(Some))?,
+        schema: Arc::new(checked.schema),
+        scopes: scopes.into_iter().collect::<Option<_>>()?,
+        procedures: procedures.into_iter().collect::<Option<_>>()?,
+        limits,
+        metrics: metrics.map_or(Some(None), |metrics| metrics.map(Some))?,
+    })
+}
+
+/// The entries of a table of named things.
+fn entries<'a>(entry: Option<&'a Entry>, what: &str, context: &mut Context) -> &'a [Entry] {
+    entry
+        .and_then(|entry| table(&entry.node, what, &mut context.mistakes))
+        .map(|table| table.0.as_slice())
+        .unwrap_or_default()
+}
+
+fn tls(node: &Node, context: &mut Context) -> Option<Tls> {
+    let mut reader = Reader::open("[tls]", node, &mut context.mistakes)?;
+    let certificate = reader.require("certificate", &mut context.mistakes);
+    let key = reader.require("key", &mut context.mistakes);
+    reader.finish(&mut context.mistakes);
+    let certificate = certificate.and_then(|entry| file(&entry.node, context));
+    let key = key.and_then(|entry| file(&entry.node, context));
+    Some(Tls { certificate: certificate?, key: key? })
+}
+
+/// The path of a file that is there.
+fn file(node: &Node, context: &mut Context) -> Option<PathBuf> {
+    let name = string(node, "the name of a file", &mut context.mistakes)?;
+    let path = context.directory.join(name);
+    if let Err(error) = std::fs::File::open(&path) {
+        context.mistakes.add(node.place, format!("cannot read {}: {error}", quoted(name)));
+        return None;
+    }
+    Some(path)
+}
+
+fn origins(node: &Node, mistakes: &mut Collector) -> Option<Vec<String>> {
+    let elements = array(node, "an array of origins", mistakes)?;
+    let valid = |text: &str| {
+        let host = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+        host.is_some_and(|host| !host.is_empty() && !host.contains(['/', '*', ' ']))
+    };
+    let origin = |node: &Node, mistakes: &mut Collector| {
+        let text = string(node, "an origin", mistakes)?;
+        if valid(text) {
+            return Some(text.to_ascii_lowercase());
+        }
+        mistakes.add_with_help(
+            node.place,
+            format!("{} is no origin", quoted(text)),
+            "an origin is a scheme, a host and perhaps a port, without a path: \"https://example.com\"",
+        );
+        None
+    };
+    let origins: Vec<_> = elements.iter().map(|element| origin(element, mistakes)).collect();
+    origins.into_iter().collect()
+}
+
+fn storage(node: &Node, mistakes: &mut Collector) {
+    let Some(mut reader) = Reader::open("[storage]", node, mistakes) else { return };
+    let memory = reader.take("memory");
+    if let Some(entry) = memory
+        && boolean(&entry.node, mistakes) == Some(false)
+    {
+        mistakes.add_with_help(
+            entry.node.place,
+            "a store other than memory is not available in this version",
+            "memory = true: scopes live as long as the server",
+        );
+    }
+    let why = "scopes are kept in memory and live as long as the server: memory = true";
+    reader.later("path", why, mistakes);
+    reader.later("postgres", why, mistakes);
+    reader.finish(mistakes);
+}
+
+fn metrics(node: &Node, mistakes: &mut Collector) -> Option<String> {
+    let mut reader = Reader::open("[metrics]", node, mistakes)?;
+    let listen = reader.require("listen", mistakes).map(|e| address(&e.node, mistakes));
+    reader.finish(mistakes);
+    listen?
+}

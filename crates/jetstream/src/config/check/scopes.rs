@@ -1,0 +1,120 @@
+//! `[scopes]`: the names that clients fetch, and what is behind them.
+
+use super::Context;
+use super::limits;
+use super::models::Checked;
+use super::procedures::{find_model, find_property};
+use super::reader::{Reader, string, table};
+use super::{state, values};
+use crate::config::pattern::ScopePattern;
+use crate::config::tree::{Entry, Node, quoted};
+use crate::config::{Initial, ScopeConfig};
+use crate::core::limits::Limits;
+use crate::core::model::Model;
+
+/// Reads one scope, or one family of scopes.
+pub(super) fn read(
+    entry: &Entry,
+    checked: &Checked,
+    server: &Limits,
+    context: &mut Context,
+) -> Option<ScopeConfig> {
+    let pattern = ScopePattern::parse(&entry.key)
+        .map_err(|message| context.mistakes.add(entry.key_place, message))
+        .ok();
+    let mut reader = Reader::open("a scope", &entry.node, &mut context.mistakes)?;
+    let root = match reader.require("root", &mut context.mistakes) {
+        Some(entry) => root(&entry.node, checked, context),
+        None => None,
+    };
+    let limits = match reader.take("limits") {
+        Some(entry) => limits::of_scope(&entry.node, server, &mut context.mistakes),
+        None => server.clone(),
+    };
+    let initial = initial(&mut reader, root, pattern.as_ref(), checked, &limits, context);
+    for (key, why) in LATER {
+        reader.later(key, why, &mut context.mistakes);
+    }
+    reader.finish(&mut context.mistakes);
+    let (root, _) = checked.schema.find(root?.name())?;
+    Some(ScopeConfig { pattern: pattern?, root, initial: initial?, limits })
+}
+
+fn root<'a>(node: &Node, checked: &'a Checked, context: &mut Context) -> Option<&'a Model> {
+    let name = string(node, "the name of the root's model", &mut context.mistakes)?;
+    match find_model(name, checked) {
+        Ok(model) => Some(model),
+        Err(Some(help)) => {
+            let message = format!("no model {}", quoted(name));
+            context.mistakes.add_with_help(node.place, message, help);
+            None
+        }
+        Err(None) => None,
+    }
+}
+
+fn initial(
+    reader: &mut Reader<'_>,
+    root: Option<&Model>,
+    pattern: Option<&ScopePattern>,
+    checked: &Checked,
+    limits: &Limits,
+    context: &mut Context,
+) -> Option<Initial> {
+    let initial = reader.take("initial");
+    let Some(state) = reader.take("state") else {
+        return match initial {
+            Some(entry) => properties(&entry.node, root?, checked, context),
+            None => Some(Initial::Properties(Vec::new())),
+        };
+    };
+    if initial.is_some() {
+        context.mistakes.add_with_help(
+            state.key_place,
+            "a scope has either \"initial\" or \"state\"",
+            "\"initial\" gives the root's first values, \"state\" the root and all objects",
+        );
+        return None;
+    }
+    if pattern.is_some_and(ScopePattern::is_family) {
+        context.mistakes.add_with_help(
+            state.key_place,
+            "a family of scopes cannot begin with \"state\"",
+            "an object has one uuid and is in one scope; use \"initial\"",
+        );
+        return None;
+    }
+    state::read(&state.node, root?, checked, limits, context)
+}
+
+fn properties(
+    node: &Node,
+    root: &Model,
+    checked: &Checked,
+    context: &mut Context,
+) -> Option<Initial> {
+    let mistakes = &mut context.mistakes;
+    let written = table(node, "the root's first values", mistakes)?;
+    let mut properties = Vec::new();
+    for entry in &written.0 {
+        if let Some((id, property)) = find_property(entry, root, checked, mistakes)
+            && let Some(value) = values::typed(&entry.node, property, checked, mistakes)
+        {
+            properties.push((id, value));
+        }
+    }
+    Some(Initial::Properties(properties))
+}
+
+/// The keys of the contract that come with later versions.
+const LATER: [(&str, &str); 3] = [
+    (
+        "access",
+        "without rules everybody may fetch and change the scope; take the key out to allow that",
+    ),
+    (
+        "validate",
+        "every ChangeSet that fits the models is accepted; take the key out to allow that",
+    ),
+    ("notify", "nobody is told of changes but the clients; take the key out"),
+];

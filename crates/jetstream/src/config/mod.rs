@@ -1,0 +1,185 @@
+//! The configuration file: one TOML text that says everything a server needs to know.
+//!
+//! [`Config::load`] reads a file, lays [`Setting`]s from flags and the environment over it, and checks
+//! the result as a whole. It reports every [`Mistake`] at once, with its line, and then there is no
+//! configuration: a server never starts with half of what it was told. The way of a text:
+//!
+//! - `tree`: TOML into values that remember their place; settings are laid over it.
+//! - `check`: the tree into a [`Config`], in which everything is typed and every name is looked up.
+//! - [`serve`](Config::serve): the configuration into a server.
+//!
+//! The keys are described in the book, `docs/configuration.md`.
+
+mod check;
+mod mistake;
+mod pattern;
+mod settings;
+mod tree;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+pub use check::limits::{KEYS as LIMIT_KEYS, LimitKey, Unit};
+pub use mistake::{Mistake, Mistakes};
+pub use pattern::ScopePattern;
+pub use settings::{PREFIX as VARIABLE_PREFIX, Setting, variables};
+
+use crate::core::ids::ObjectId;
+use crate::core::limits::Limits;
+use crate::core::model::constraint::Constraint;
+use crate::core::model::{Fragment, ModelId, ProcedureName, PropertyId, Schema, Value};
+use mistake::{Collector, Origin, Place, Source, Sources};
+
+/// Everything that a configuration file says, checked.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where clients connect, as `host:port`. Port 0 picks a free one.
+    pub listen: String,
+    /// What makes connections secure; without it they are plain.
+    pub tls: Option<Tls>,
+    /// The web origins whose pages may connect, in lower case; `None`: all.
+    pub origins: Option<Vec<String>>,
+    /// The models of all scopes.
+    pub schema: Arc<Schema>,
+    /// The scopes and families, in the order of the file.
+    pub scopes: Vec<ScopeConfig>,
+    /// The procedures, in the order of the file.
+    pub procedures: Vec<ProcedureConfig>,
+    /// The bounds of the server.
+    pub limits: Limits,
+    /// Where metrics and health are served, as `host:port`.
+    pub metrics: Option<String>,
+}
+
+/// The files of a certificate, in PEM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tls {
+    /// The certificate and those that vouch for it.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+}
+
+/// A scope that clients can fetch, or a family of them.
+#[derive(Debug, Clone)]
+pub struct ScopeConfig {
+    /// Its name, or the names of its family.
+    pub pattern: ScopePattern,
+    /// The model of its root.
+    pub root: ModelId,
+    /// What it begins with.
+    pub initial: Initial,
+    /// Its bounds: its own where it has them, else the server's.
+    pub limits: Limits,
+}
+
+/// What a scope begins with.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Initial {
+    /// A root with these values, and defaults for the others.
+    Properties(Vec<(PropertyId, Value)>),
+    /// A whole state.
+    State {
+        /// The root's name.
+        root: ObjectId,
+        /// First a `change` of the root, then an `add` for every other object.
+        fragments: Vec<Fragment>,
+    },
+}
+
+/// A procedure that clients can call.
+#[derive(Debug, Clone)]
+pub struct ProcedureConfig {
+    /// `Model.name`.
+    pub name: ProcedureName,
+    /// What a call has to consist of.
+    pub constraints: Vec<Constraint>,
+}
+
+impl Config {
+    /// Reads a file and lays `settings` over it, the later ones over the earlier.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, or there are mistakes: all of them, in the file and in the settings.
+    pub fn load(path: &Path, settings: &[Setting]) -> Result<Self, LoadError> {
+        let name = path.display().to_string();
+        let bytes = std::fs::read(path)
+            .map_err(|error| LoadError::Unreadable { file: name.clone(), error })?;
+        let directory = path.parent().unwrap_or(Path::new(""));
+        match String::from_utf8(bytes) {
+            Ok(text) => Self::parse(&name, &text, directory, settings).map_err(Into::into),
+            Err(error) => {
+                let at = error.utf8_error().valid_up_to();
+                let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
+                let mut sources = Sources::default();
+                let source = sources.add(Source { origin: Origin::File, name, text });
+                let mut mistakes = Collector::default();
+                mistakes.add(Place::new(source, at..at), "the file is not in UTF-8");
+                mistakes.finish(&sources, None).map_err(Into::into)
+            }
+        }
+    }
+
+    /// Reads a text. `name` stands for it in messages; files that it names are relative to `directory`.
+    ///
+    /// # Errors
+    ///
+    /// Every mistake, in the text and in the settings.
+    pub fn parse(
+        name: &str,
+        text: &str,
+        directory: &Path,
+        settings: &[Setting],
+    ) -> Result<Self, Mistakes> {
+        let mut sources = Sources::default();
+        let mut mistakes = Collector::default();
+        let source =
+            sources.add(Source { origin: Origin::File, name: name.into(), text: text.into() });
+        let root = tree::parse(text, source, &mut mistakes);
+        // What settings mean depends on what is in the file; without it they cannot be judged.
+        let Some(mut root) = root else { return mistakes.finish(&sources, None) };
+        for setting in settings {
+            setting.apply(&mut root, &mut sources, &mut mistakes);
+        }
+        let mut context = check::Context { sources, mistakes, directory: directory.to_owned() };
+        let config = check::check(&root, Place::new(source, 0..0), &mut context);
+        context.mistakes.finish(&context.sources, config)
+    }
+}
+
+/// Why there is no configuration.
+#[derive(Debug)]
+pub enum LoadError {
+    /// The file cannot be read at all.
+    Unreadable {
+        /// Its name.
+        file: String,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// It can be read, and is wrong.
+    Mistakes(Mistakes),
+}
+
+impl From<Mistakes> for LoadError {
+    fn from(mistakes: Mistakes) -> Self {
+        Self::Mistakes(mistakes)
+    }
+}
+
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable { file, error } => write!(f, "error: cannot read {file}: {error}"),
+            Self::Mistakes(mistakes) => mistakes.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for LoadError {}
+
+/// Where a server listens if nothing else is said: to this machine only, which is safe without access
+/// rules.
+const LISTEN: &str = "127.0.0.1:3000";
