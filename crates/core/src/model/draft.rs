@@ -162,24 +162,49 @@ impl<'g> Draft<'g> {
     }
 
     /// Takes moved objects out of every place that this ChangeSet did not give them.
+    ///
+    /// The outcome is the same as if they had been taken out before the first fragment was applied.
     pub(crate) fn finish_moves(&mut self) {
-        let mut old_places: IndexMap<(Key, PropertyId), Vec<Key>> = IndexMap::new();
-        for child in self.moved.clone() {
+        let moved: Vec<Key> = self.moved.iter().copied().collect();
+        let mut edited: IndexMap<(Key, PropertyId), Vec<Key>> = IndexMap::new();
+        for child in &moved {
+            for place in self.edited_places(*child) {
+                edited.entry(place).or_default().push(*child);
+            }
+        }
+        for ((parent, property), children) in edited {
+            self.drop_old_places(parent, property, &children);
+        }
+        for child in moved {
             for (parent, property) in self.holders(child) {
-                let edited = matches!(
-                    self.fields.get(&(parent, property)),
-                    Some(FieldChange::Collection(CollectionChange::Edits { .. }))
-                );
                 if !self.given.contains(&(parent, property, child)) {
                     self.take_out(parent, property, child);
-                } else if edited {
-                    old_places.entry((parent, property)).or_default().push(child);
                 }
             }
         }
-        for ((parent, property), children) in old_places {
-            self.drop_old_places(parent, property, &children);
+    }
+
+    /// The collections that held an object before this ChangeSet and are edited by it.
+    fn edited_places(&self, child: Key) -> Vec<(Key, PropertyId)> {
+        let parents = self.graph.get(child).into_iter().flat_map(|object| object.parents.iter());
+        let mut places = Vec::new();
+        for (parent, _) in parents {
+            let model = self.schema().model(self.model(parent));
+            for (property, _) in model.properties().filter(|(_, p)| p.is_reference()) {
+                let edits = matches!(
+                    self.fields.get(&(parent, property)),
+                    Some(FieldChange::Collection(CollectionChange::Edits { .. }))
+                );
+                let held = matches!(
+                    self.base(parent, property),
+                    Some(Field::References(sequence)) if sequence.contains(child)
+                );
+                if edits && held {
+                    places.push((parent, property));
+                }
+            }
         }
+        places
     }
 
     /// The draft as orders for its graph, together with what hangs where now and what is gone.
@@ -432,8 +457,7 @@ impl<'g> Draft<'g> {
         }
     }
 
-    /// Of objects that were moved within an edited collection only the places stay that the edits gave:
-    /// the edits are carried out as if the objects had been taken out before.
+    /// Carries the edits of a collection out as if these objects had been taken out of it before.
     fn drop_old_places(&mut self, key: Key, property: PropertyId, children: &[Key]) {
         let before: Vec<usize> =
             children.iter().map(|child| self.place_count(key, property, *child)).collect();

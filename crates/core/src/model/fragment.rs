@@ -19,7 +19,8 @@ pub enum FragmentKind {
     Change,
     /// Takes the object out of every property that holds it.
     Remove,
-    /// Sets properties; the object keeps only the parents that this ChangeSet gives it.
+    /// Sets properties; the object keeps only the parents that this ChangeSet gives it: it is taken out
+    /// of every place before the first fragment of the ChangeSet is applied.
     MoveChange,
 }
 

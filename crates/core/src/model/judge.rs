@@ -1,6 +1,6 @@
 //! Judging a ChangeSet: which of its fragments can be applied, and what a graph then has to do.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::draft::{Draft, Plan, too_large};
 use super::graph::Graph;
@@ -57,7 +57,8 @@ const ROUNDS_MAX: usize = 16;
 /// tried again as if they had not been there, until nothing fails any more.
 pub fn judge<'a>(graph: &'a Graph, changes: &'a ChangeSet, limits: &'a JudgeLimits) -> Judgement {
     let mut trial = Trial::new(graph, changes);
-    trial.refuse_doubled_adds(limits);
+    trial.refuse_doubled_adds();
+    trial.refuse_adds_beyond(limits.scope_objects_max);
     for _ in 0..ROUNDS_MAX {
         if changes.atomic && trial.has_failures() {
             break;
@@ -106,27 +107,28 @@ impl<'a> Trial<'a> {
         self.standing().filter(|(_, fragment)| fragment.kind == FragmentKind::Add)
     }
 
-    fn refuse_doubled_adds(&mut self, limits: &JudgeLimits) {
-        let mut seen = HashMap::new();
+    /// An id can be added once. Fragments that name it mean the object that is there, or the first add.
+    fn refuse_doubled_adds(&mut self) {
+        let mut seen = HashSet::new();
         let adds: Vec<_> = self.adds().map(|(place, fragment)| (place, fragment.object)).collect();
-        let room = limits.scope_objects_max.saturating_sub(self.graph.len());
         for (place, id) in adds {
             let failure = if self.graph.key(id).is_some() {
-                Rejection::fragment(format!("{id} is in the scope already"))
-            } else if seen.len() >= room {
-                too_large(format!("a scope holds at most {} objects", limits.scope_objects_max))
-            } else if seen.insert(id, place).is_some() {
-                // Fragments that name it mean the first.
-                self.failures[place] =
-                    Some(Rejection::fragment(format!("{id} is added twice in the same message")));
-                continue;
+                format!("{id} is in the scope already")
+            } else if !seen.insert(id) {
+                format!("{id} is added twice in the same message")
             } else {
                 continue;
             };
-            self.failures[place] = Some(failure);
-            if self.graph.key(id).is_none() {
-                self.fail_those_that_name(id);
-            }
+            self.failures[place] = Some(Rejection::fragment(failure));
+        }
+    }
+
+    /// The first adds get what room there is.
+    fn refuse_adds_beyond(&mut self, objects_max: usize) {
+        let room = objects_max.saturating_sub(self.graph.len());
+        let beyond: Vec<usize> = self.adds().skip(room).map(|(place, _)| place).collect();
+        for place in beyond {
+            self.fail(place, too_large(format!("a scope holds at most {objects_max} objects")));
         }
     }
 
@@ -499,6 +501,25 @@ mod tests {
     }
 
     #[test]
+    fn movechange_takes_an_object_out_before_edits_look_for_their_places() {
+        let mut world = world();
+        world.each([change(0).children(&[1, 2, 3]), add(1), add(2), add(3)]);
+        // 1 is gone from here, whether the edits or something else give it its new place.
+        let away = [node(FragmentKind::MoveChange, 1), change(0).insert(4, 1), add(4).next(1)];
+        assert_eq!(world.each(away), [true; 3]);
+        assert_eq!(world.children(0), [2, 3, 4]);
+        let within = [node(FragmentKind::MoveChange, 2), change(0).take(2).insert(5, 2), add(5)];
+        assert_eq!(world.each(within), [false, true, true]);
+        let within = [
+            node(FragmentKind::MoveChange, 3),
+            change(0).take(3).insert(3, 5).insert(6, 3),
+            add(6),
+        ];
+        assert_eq!(world.each(within), [true; 3]);
+        assert_eq!(world.children(0), [4, 5, 3, 6]);
+    }
+
+    #[test]
     fn edits_find_their_place_by_element() {
         let mut world = world();
         world.each([change(0).children(&[1, 2]), add(1), add(2)]);
@@ -551,6 +572,26 @@ mod tests {
         let limits = JudgeLimits { collection_elements_max: 1, ..JudgeLimits::NONE };
         let changes = ChangeSet::new([change(0).insert(2, 1), add(2)]);
         assert!(judge(&world.graph, &changes, &limits).plan.is_none());
+    }
+
+    #[test]
+    fn an_add_beyond_the_limit_takes_only_those_along_that_need_it() {
+        let mut world = world();
+        world.each([change(0).children(&[1]), add(1)]);
+        let limits = JudgeLimits { scope_objects_max: 3, ..JudgeLimits::NONE };
+        // 2 and 1 are there whatever becomes of the later adds; 3 is not.
+        let changes = ChangeSet::new([
+            change(0).insert(2, 1),
+            add(2),
+            add(2).label("again"),
+            add(3),
+            add(1).next(3),
+            change(1).label("named by an add that was refused"),
+            change(1).next(3),
+        ]);
+        let judgement = judge(&world.graph, &changes, &limits);
+        let accepted: Vec<_> = judgement.replies.iter().map(Result::is_ok).collect();
+        assert_eq!(accepted, [true, true, false, false, false, true, false]);
     }
 
     #[test]
