@@ -19,11 +19,11 @@ impl Dice {
     /// the others get.
     #[must_use]
     pub fn split(&mut self) -> Self {
-        Self::new(self.next())
+        Self::new(self.roll())
     }
 
     /// Any number.
-    pub fn next(&mut self) -> u64 {
+    pub fn roll(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.state;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -34,12 +34,12 @@ impl Dice {
     /// A number from 0 to `bound` - 1.
     pub fn below(&mut self, bound: usize) -> usize {
         // The bias of the remainder is far below anything that a simulation notices.
-        (self.next() % bound.max(1) as u64) as usize
+        (self.roll() % bound.max(1) as u64) as usize
     }
 
     /// A number from `low` to `high`, both included.
     pub fn between(&mut self, low: u64, high: u64) -> u64 {
-        low + self.next() % (high - low + 1)
+        low + self.roll() % (high - low + 1)
     }
 
     /// True once in `times`, on average.

@@ -328,7 +328,7 @@ impl Workload<'_> {
         match kind {
             PropertyType::String => Scalar::from(format!("text \"{number}\" ü")),
             PropertyType::Number => Scalar::Number(number as f64 / 8.0),
-            PropertyType::Boolean => Scalar::Boolean(number % 2 == 0),
+            PropertyType::Boolean => Scalar::Boolean(number.is_multiple_of(2)),
             PropertyType::Date => Scalar::Date(Timestamp(1_400_000_000_000 + number as i64)),
             PropertyType::Enumeration(id) => match self.graph.schema().enumeration(id).values() {
                 EnumerationValues::Strings(texts) => {
