@@ -18,6 +18,7 @@ pub mod limits;
 pub mod time;
 
 pub mod model;
+pub mod replica;
 pub mod scope;
 pub mod session;
 pub mod wire;

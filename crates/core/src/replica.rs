@@ -1,0 +1,269 @@
+//! A client's copy of one scope: what the server confirmed, with our own edits on top.
+//!
+//! The two are kept apart. What the server sends goes to the confirmed state, which is therefore always
+//! some revision of the scope, exactly. What is shown is the confirmed state with the ChangeSets that the
+//! server has not answered yet applied again on top. An answer moves a ChangeSet from one to the other, or
+//! drops it; so nothing flickers, nothing is lost, and what was refused disappears without a trace.
+
+use std::collections::VecDeque;
+
+use crate::model::{ChangeSet, Fragment, Graph, JudgeLimits, PropertyId, Rejection, Value, judge};
+
+/// Names an edit until it is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EditId(u64);
+
+/// The server said something that does not fit the confirmed state: the scope has to be fetched again.
+///
+/// It cannot happen between peers that follow the protocol; a client that carries on regardless would
+/// show something that is nowhere else.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the server's change does not fit the confirmed state: {0}")]
+pub struct Diverged(Rejection);
+
+/// Values that the server put in place of those sent, or beside them: for a fragment, by its place.
+pub type Modifications = Vec<(usize, Vec<(PropertyId, Value)>)>;
+
+/// A client's copy of one scope.
+#[derive(Debug)]
+pub struct Replica {
+    confirmed: Graph,
+    /// Our edits that the server has not answered yet, oldest first.
+    pending: VecDeque<(EditId, ChangeSet)>,
+    next_edit: EditId,
+    /// The confirmed state with `pending` on top; `None` if nothing is pending or it is out of date.
+    shown: Option<Graph>,
+}
+
+impl Replica {
+    /// A copy that begins with a state from the server.
+    pub const fn new(confirmed: Graph) -> Self {
+        Self { confirmed, pending: VecDeque::new(), next_edit: EditId(0), shown: None }
+    }
+
+    /// Makes an edit, to be sent to the server.
+    ///
+    /// # Errors
+    ///
+    /// One reply per fragment, if what is shown does not admit all of them: then nothing happens.
+    pub fn edit(&mut self, changes: ChangeSet) -> Result<EditId, Vec<Result<(), Rejection>>> {
+        self.refresh();
+        let shown = self.shown.get_or_insert_with(|| self.confirmed.clone());
+        let judgement = judge(shown, &changes, &JudgeLimits::NONE);
+        if judgement.replies.iter().any(Result::is_err) {
+            return Err(judgement.replies);
+        }
+        if let Some(plan) = judgement.plan {
+            shown.apply(plan);
+        }
+        let id = self.next_edit;
+        self.next_edit = EditId(id.0 + 1);
+        self.pending.push_back((id, changes));
+        Ok(id)
+    }
+
+    /// Takes the server's answer to an edit: what it accepted becomes confirmed, the rest disappears.
+    ///
+    /// An edit that is not pending (any more) is ignored.
+    ///
+    /// # Errors
+    ///
+    /// If what the server accepted cannot be applied; see [`Diverged`].
+    pub fn answer(
+        &mut self,
+        edit: EditId,
+        replies: &[Result<(), Rejection>],
+        modifications: Modifications,
+    ) -> Result<(), Diverged> {
+        let Some(place) = self.pending.iter().position(|(id, _)| *id == edit) else {
+            return Ok(());
+        };
+        let (_, mut changes) = self.pending.remove(place).expect("found one line above");
+        for (place, properties) in modifications {
+            if let Some(Ok(fragment)) = changes.fragments.get_mut(place) {
+                take_over(fragment, properties);
+            }
+        }
+        let accepted = changes.fragments.into_iter().zip(replies);
+        let accepted =
+            accepted.filter_map(|(fragment, reply)| fragment.ok().filter(|_| reply.is_ok()));
+        self.confirm(accepted.collect())
+    }
+
+    /// Takes a commit of somebody else.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be applied; see [`Diverged`].
+    pub fn receive(&mut self, fragments: Vec<Fragment>) -> Result<(), Diverged> {
+        self.confirm(fragments)
+    }
+
+    /// Takes a whole state in place of the confirmed one. What is pending stays so.
+    pub fn reset(&mut self, confirmed: Graph) {
+        self.confirmed = confirmed;
+        self.shown = None;
+    }
+
+    /// What a view should show. After a change of the confirmed state under pending edits this copies
+    /// the graph, once however much was received in between.
+    pub fn shown(&mut self) -> &Graph {
+        self.refresh();
+        self.shown.as_ref().unwrap_or(&self.confirmed)
+    }
+
+    /// The state that the server confirmed: some revision of the scope.
+    pub const fn confirmed(&self) -> &Graph {
+        &self.confirmed
+    }
+
+    /// The edits that the server has not answered yet, oldest first.
+    pub fn pending(&self) -> impl ExactSizeIterator<Item = (EditId, &ChangeSet)> {
+        self.pending.iter().map(|(id, changes)| (*id, changes))
+    }
+
+    fn confirm(&mut self, fragments: Vec<Fragment>) -> Result<(), Diverged> {
+        self.shown = None;
+        if fragments.is_empty() {
+            return Ok(());
+        }
+        let changes = ChangeSet::new(fragments);
+        let judgement = judge(&self.confirmed, &changes, &JudgeLimits::NONE);
+        if let Some(refusal) = judgement.replies.into_iter().find_map(Result::err) {
+            return Err(Diverged(refusal));
+        }
+        if let Some(plan) = judgement.plan {
+            self.confirmed.apply(plan);
+        }
+        Ok(())
+    }
+
+    fn refresh(&mut self) {
+        if self.shown.is_some() || self.pending.is_empty() {
+            return;
+        }
+        let mut shown = self.confirmed.clone();
+        for (_, changes) in &self.pending {
+            // What does not fit any more is not shown; whether it is refused is for the server to say.
+            if let Some(plan) = judge(&shown, changes, &JudgeLimits::NONE).plan {
+                shown.apply(plan);
+            }
+        }
+        self.shown = Some(shown);
+    }
+}
+
+fn take_over(fragment: &mut Fragment, properties: Vec<(PropertyId, Value)>) {
+    for (property, value) in properties {
+        match fragment.properties.iter_mut().find(|(named, _)| *named == property) {
+            Some((_, sent)) => *sent = value,
+            None => fragment.properties.push((property, value)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::ids::ObjectId;
+    use crate::model::{CollectionEdit, FragmentKind, Scalar, Schema};
+
+    const ROOT: ObjectId = ObjectId::from_uuid(uuid::Uuid::from_u128(1));
+
+    fn graph() -> Graph {
+        let schema = Schema::builder()
+            .model("Canvas", |m| m.property("name", "String").property("shapes", "[Canvas]"))
+            .build()
+            .unwrap();
+        let canvas = schema.find("Canvas").unwrap().0;
+        Graph::new(Arc::new(schema), ROOT, canvas)
+    }
+
+    fn name(graph: &Graph) -> String {
+        let root = graph.object(ROOT).unwrap();
+        let (name, _) = graph.schema().model(root.model()).find("name").unwrap();
+        match root.scalar(name) {
+            Some(Scalar::String(text)) => text.to_string(),
+            _ => String::new(),
+        }
+    }
+
+    fn rename(name: &str) -> Fragment {
+        let graph = graph();
+        let (canvas, model) = graph.schema().find("Canvas").unwrap();
+        let property = model.find("name").unwrap().0;
+        Fragment::new(FragmentKind::Change, ROOT, canvas)
+            .with(property, Value::Scalar(Some(Scalar::from(name))))
+    }
+
+    fn add(number: u128) -> [Fragment; 2] {
+        let graph = graph();
+        let (canvas, model) = graph.schema().find("Canvas").unwrap();
+        let shapes = model.find("shapes").unwrap().0;
+        let object = ObjectId::from_uuid(uuid::Uuid::from_u128(number));
+        let edit = CollectionEdit::Insert { object, after: None };
+        [
+            Fragment::new(FragmentKind::Add, object, canvas),
+            Fragment::new(FragmentKind::Change, ROOT, canvas).with_edits(shapes, vec![edit]),
+        ]
+    }
+
+    #[test]
+    fn a_pending_edit_stays_on_top_of_what_arrives() {
+        let mut replica = Replica::new(graph());
+        let edit = replica.edit(ChangeSet::new([rename("mine")])).unwrap();
+        replica.receive(vec![rename("theirs")]).unwrap();
+        assert_eq!(name(replica.shown()), "mine");
+        assert_eq!(name(replica.confirmed()), "theirs");
+        replica.answer(edit, &[Ok(())], Vec::new()).unwrap();
+        assert_eq!(name(replica.confirmed()), "mine");
+        assert_eq!(replica.pending().len(), 0);
+    }
+
+    #[test]
+    fn a_refused_edit_disappears_and_those_behind_it_stay() {
+        let mut replica = Replica::new(graph());
+        let first = replica.edit(ChangeSet::new([rename("refused")])).unwrap();
+        replica.edit(ChangeSet::new(add(2))).unwrap();
+        replica.answer(first, &[Err(Rejection::fragment("no"))], Vec::new()).unwrap();
+        assert_eq!(name(replica.shown()), "");
+        assert_eq!(replica.shown().len(), 2);
+        assert_eq!(replica.confirmed().len(), 1);
+    }
+
+    #[test]
+    fn modifications_are_taken_over() {
+        let mut replica = Replica::new(graph());
+        let edit = replica.edit(ChangeSet::new([rename("Mine")])).unwrap();
+        let modified = rename("mine").properties;
+        replica.answer(edit, &[Ok(())], vec![(0, modified)]).unwrap();
+        assert_eq!(name(replica.shown()), "mine");
+    }
+
+    #[test]
+    fn pending_edits_are_put_back_on_a_fresh_state() {
+        let mut replica = Replica::new(graph());
+        replica.edit(ChangeSet::new(add(2))).unwrap();
+        replica.reset(graph());
+        assert_eq!(replica.shown().len(), 2);
+        assert_eq!(replica.pending().len(), 1);
+    }
+
+    #[test]
+    fn an_edit_that_does_not_fit_is_refused_at_once() {
+        let mut replica = Replica::new(graph());
+        let [stray, _] = add(2);
+        assert!(replica.edit(ChangeSet::new([stray])).is_err());
+        assert_eq!(replica.pending().len(), 0);
+        assert_eq!(replica.shown().len(), 1);
+    }
+
+    #[test]
+    fn a_commit_that_does_not_fit_is_noticed() {
+        let mut replica = Replica::new(graph());
+        let [stray, _] = add(2);
+        assert!(replica.receive(vec![stray]).is_err());
+    }
+}
