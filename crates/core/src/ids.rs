@@ -28,6 +28,11 @@ impl ObjectId {
         Self(uuid)
     }
 
+    /// A UUID of version 4 from bytes that nobody could guess.
+    pub const fn from_random_bytes(bytes: [u8; 16]) -> Self {
+        Self(uuid::Builder::from_random_bytes(bytes).into_uuid())
+    }
+
     /// The UUID itself.
     pub const fn as_uuid(&self) -> &Uuid {
         &self.0

@@ -6,13 +6,13 @@
 //!
 //! - `tree`: TOML into values that remember their place; settings are laid over it.
 //! - `check`: the tree into a [`Config`], in which everything is typed and every name is looked up.
-//! - [`serve`](Config::serve): the configuration into a server.
+//! - `apply`: the configuration into what a server is made of.
 //!
 //! The keys are described in the book, `docs/configuration.md`.
 
+mod apply;
 mod check;
 mod mistake;
-mod pattern;
 mod settings;
 mod tree;
 
@@ -22,13 +22,13 @@ use std::sync::Arc;
 
 pub use check::limits::{KEYS as LIMIT_KEYS, LimitKey, Unit};
 pub use mistake::{Mistake, Mistakes};
-pub use pattern::ScopePattern;
 pub use settings::{PREFIX as VARIABLE_PREFIX, Setting, variables};
 
 use crate::core::ids::ObjectId;
 use crate::core::limits::Limits;
 use crate::core::model::constraint::Constraint;
 use crate::core::model::{Fragment, ModelId, ProcedureName, PropertyId, Schema, Value};
+use crate::scope::Template;
 use mistake::{Collector, Origin, Place, Source, Sources};
 
 /// Everything that a configuration file says, checked.
@@ -65,7 +65,7 @@ pub struct Tls {
 #[derive(Debug, Clone)]
 pub struct ScopeConfig {
     /// Its name, or the names of its family.
-    pub pattern: ScopePattern,
+    pub template: Template,
     /// The model of its root.
     pub root: ModelId,
     /// What it begins with.

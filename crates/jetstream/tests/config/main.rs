@@ -3,6 +3,7 @@
 mod meaning;
 mod mistakes;
 mod robustness;
+mod scopes;
 mod state;
 
 use std::path::Path;

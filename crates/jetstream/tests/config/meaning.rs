@@ -49,7 +49,7 @@ fn the_example_of_the_contract_means_what_it_says() {
         ]
     );
     assert_eq!(properties(&config, "Canvas"), ["name: String", "shapes: [Shape]"]);
-    let names: Vec<_> = config.scopes.iter().map(|scope| scope.pattern.as_str()).collect();
+    let names: Vec<_> = config.scopes.iter().map(|scope| scope.template.to_string()).collect();
     assert_eq!(names, ["Canvas", "boards/{id}"]);
     let name = Value::Scalar(Some(Scalar::from("Shapes Demo")));
     assert_eq!(first_values(&config, 0), [("name".to_owned(), name)]);
@@ -204,7 +204,7 @@ fn addresses_of_every_kind_are_taken() {
 #[test]
 fn the_demos_are_those_that_clients_in_the_field_know() {
     let config = loaded(include_str!("../../../../demos/jetstream.toml"));
-    let names: Vec<_> = config.scopes.iter().map(|scope| scope.pattern.as_str()).collect();
+    let names: Vec<_> = config.scopes.iter().map(|scope| scope.template.to_string()).collect();
     assert_eq!(names, ["Canvas", "ChatRoom", "boards/{id}"]);
     assert_eq!(
         properties(&config, "Shape"),

@@ -355,14 +355,16 @@ fn mistakes_of_scopes() {
                 &["1:9 the name of a scope may not be empty"],
             ),
             (
-                "[scopes.\"b-{id}\"]\nroot = \"A\"\n[models.A]",
+                "[scopes.\"b-{id\"]\nroot = \"A\"\n[models.A]",
                 &[
-                    "1:9 `b-{id}` is no placeholder: one takes a whole part between slashes and is named with letters, digits and `_`, as in boards/{id}",
+                    "1:9 unpaired brace in \"b-{id\" = a family has a placeholder in braces in its name: boards/{id}",
                 ],
             ),
             (
                 "[scopes.\"{id}/{id}\"]\nroot = \"A\"\n[models.A]",
-                &["1:9 the placeholder {id} stands twice"],
+                &[
+                    "1:9 the parameter \"id\" stands twice in \"{id}/{id}\" = a family has a placeholder in braces in its name: boards/{id}",
+                ],
             ),
             (
                 "[scopes.A]\nroot = 1",

@@ -238,9 +238,8 @@ impl Description {
                     (Some(model), Some("extends"), _) if model.extends.is_some() => {
                         model.extends = None;
                     }
-                    (Some(model), Some("properties"), Some(property))
-                        if model.properties.iter().any(|p| p.name == property) =>
-                    {
+                    // Only inherited, where it is reported for the model that has it, and left out there.
+                    (Some(model), Some("properties"), Some(property)) => {
                         model.properties.retain(|p| p.name != property);
                     }
                     _ => self.models.retain(|m| m.name != name),

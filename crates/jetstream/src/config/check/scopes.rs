@@ -6,11 +6,11 @@ use super::models::Checked;
 use super::procedures::{find_model, find_property};
 use super::reader::{Reader, string, table};
 use super::{state, values};
-use crate::config::pattern::ScopePattern;
 use crate::config::tree::{Entry, Node, quoted};
 use crate::config::{Initial, ScopeConfig};
 use crate::core::limits::Limits;
 use crate::core::model::Model;
+use crate::scope::{Template, TemplateError};
 
 /// Reads one scope, or one family of scopes.
 pub(super) fn read(
@@ -19,9 +19,7 @@ pub(super) fn read(
     server: &Limits,
     context: &mut Context,
 ) -> Option<ScopeConfig> {
-    let pattern = ScopePattern::parse(&entry.key)
-        .map_err(|message| context.mistakes.add(entry.key_place, message))
-        .ok();
+    let template = template(entry, context);
     let mut reader = Reader::open("a scope", &entry.node, &mut context.mistakes)?;
     let root = match reader.require("root", &mut context.mistakes) {
         Some(entry) => root(&entry.node, checked, context),
@@ -31,13 +29,28 @@ pub(super) fn read(
         Some(entry) => limits::of_scope(&entry.node, server, &mut context.mistakes),
         None => server.clone(),
     };
-    let initial = initial(&mut reader, root, pattern.as_ref(), checked, &limits, context);
+    let initial = initial(&mut reader, root, template.as_ref(), checked, &limits, context);
     for (key, why) in LATER {
         reader.later(key, why, &mut context.mistakes);
     }
     reader.finish(&mut context.mistakes);
     let (root, _) = checked.schema.find(root?.name())?;
-    Some(ScopeConfig { pattern: pattern?, root, initial: initial?, limits })
+    Some(ScopeConfig { template: template?, root, initial: initial?, limits })
+}
+
+fn template(entry: &Entry, context: &mut Context) -> Option<Template> {
+    if entry.key.is_empty() {
+        context.mistakes.add(entry.key_place, "the name of a scope may not be empty");
+        return None;
+    }
+    let refused = |error: TemplateError| {
+        context.mistakes.add_with_help(
+            entry.key_place,
+            error.to_string(),
+            "a family has a placeholder in braces in its name: boards/{id}",
+        );
+    };
+    Template::parse(&entry.key).map_err(refused).ok()
 }
 
 fn root<'a>(node: &Node, checked: &'a Checked, context: &mut Context) -> Option<&'a Model> {
@@ -56,7 +69,7 @@ fn root<'a>(node: &Node, checked: &'a Checked, context: &mut Context) -> Option<
 fn initial(
     reader: &mut Reader<'_>,
     root: Option<&Model>,
-    pattern: Option<&ScopePattern>,
+    template: Option<&Template>,
     checked: &Checked,
     limits: &Limits,
     context: &mut Context,
@@ -76,7 +89,7 @@ fn initial(
         );
         return None;
     }
-    if pattern.is_some_and(ScopePattern::is_family) {
+    if template.is_some_and(Template::is_family) {
         context.mistakes.add_with_help(
             state.key_place,
             "a family of scopes cannot begin with \"state\"",

@@ -1,0 +1,73 @@
+//! From the configuration to what a server is made of.
+
+use std::sync::Arc;
+
+use super::{Config, Initial, ScopeConfig};
+use crate::core::ids::ObjectId;
+use crate::core::model::{Fragment, FragmentKind, Graph, Rejection};
+use crate::core::scope::{Options, Procedure};
+use crate::metrics::Metrics;
+use crate::scope::Scopes;
+use crate::transport::WebSocket;
+
+impl Config {
+    /// The transport on which clients connect. Nothing is bound yet.
+    pub fn transport(&self) -> WebSocket {
+        let mut transport = WebSocket::bind(&self.listen);
+        if let Some(tls) = &self.tls {
+            transport = transport.tls(&tls.certificate, &tls.key);
+        }
+        if let Some(origins) = &self.origins {
+            transport = transport.allow_origins(origins);
+        }
+        transport
+    }
+
+    /// The scopes that clients can fetch. None of them is open yet.
+    pub fn scopes(&self, metrics: Metrics) -> Scopes {
+        let mut builder = Scopes::builder().limits(self.limits.clone()).metrics(metrics);
+        // The first that matches a name counts, and a scope's own name says more than a family's.
+        let (families, single): (Vec<_>, Vec<_>) =
+            self.scopes.iter().partition(|scope| scope.template.is_family());
+        for scope in single.into_iter().chain(families) {
+            let graph = self.graph(scope);
+            builder =
+                builder
+                    .scope_with(&scope.template.to_string(), self.options(scope), move |_| graph());
+        }
+        builder.build().expect("the templates were checked with the configuration")
+    }
+
+    fn options(&self, scope: &ScopeConfig) -> Options {
+        let procedures = self.procedures.iter().map(|procedure| {
+            let constraints = procedure.constraints.clone();
+            (procedure.name.clone(), Procedure { constraints })
+        });
+        Options { limits: Arc::new(scope.limits.clone()), procedures: procedures.collect() }
+    }
+
+    /// Makes what the scope begins with, each time anew: two scopes of a family have different roots.
+    fn graph(&self, scope: &ScopeConfig) -> impl Fn() -> Result<Graph, Rejection> + use<> {
+        let schema = self.schema.clone();
+        let (model, initial) = (scope.root, scope.initial.clone());
+        move || {
+            let (root, fragments) = match &initial {
+                Initial::State { root, fragments } => (*root, fragments.clone()),
+                Initial::Properties(properties) => {
+                    let root = new_object_id();
+                    let mut fragment = Fragment::new(FragmentKind::Change, root, model);
+                    fragment.properties = properties.clone();
+                    (root, vec![fragment])
+                }
+            };
+            let graph = Graph::from_state(schema.clone(), root, fragments);
+            Ok(graph.expect("what a scope begins with was checked with the configuration"))
+        }
+    }
+}
+
+fn new_object_id() -> ObjectId {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).expect("the system has a source of randomness");
+    ObjectId::from_random_bytes(bytes)
+}
