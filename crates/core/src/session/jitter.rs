@@ -3,21 +3,21 @@
 /// A small generator of numbers that look random. It keeps sessions that began together from acting
 /// together, and needs to do nothing else: it keeps no secrets.
 #[derive(Debug)]
-pub(super) struct Jitter(u64);
+pub(crate) struct Jitter(u64);
 
 impl Jitter {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
     }
 
     /// `mean`, up to a tenth more or less.
-    pub(super) fn about(&mut self, mean: u64) -> u64 {
+    pub(crate) fn about(&mut self, mean: u64) -> u64 {
         let spread = mean / 5;
         mean - mean / 10 + self.next() % (spread + 1)
     }
 
     /// SplitMix64: a counter, and a hash that spreads its bits.
-    fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut bits = self.0;
         bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -7,7 +7,7 @@
 mod close;
 mod frame;
 mod handshake;
-mod jitter;
+pub(crate) mod jitter;
 mod outgoing;
 pub mod reliable;
 
