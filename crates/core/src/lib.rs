@@ -22,3 +22,6 @@ pub mod replica;
 pub mod scope;
 pub mod session;
 pub mod wire;
+
+#[doc(hidden)]
+pub mod fuzzing;
