@@ -8,12 +8,15 @@ pub mod metrics;
 pub mod scope;
 pub mod storage;
 pub mod transport;
+pub mod typed;
 
 mod clock;
 mod future;
 
 pub use future::BoxFuture;
+pub use jetstream_derive::Model;
 pub use metrics::Metrics;
 pub use scope::{Changes, Lagged, OpenError, Scope, ScopeError, Scopes, Updated};
 pub use storage::{MemoryStorage, Storage};
 pub use transport::{ConnectInfo, MemoryTransport, Transport, WebSocket};
+pub use typed::{Id, Model, SchemaExt};

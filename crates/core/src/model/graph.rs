@@ -494,6 +494,12 @@ impl<'g> ObjectRef<'g> {
         key.is_some_and(|key| self.sequence(property).is_some_and(|keys| keys.contains(key)))
     }
 
+    /// How many places of a collection of references are `object`'s.
+    pub fn references_count(&self, property: PropertyId, object: ObjectId) -> usize {
+        let key = self.graph.key(object);
+        key.map_or(0, |key| self.sequence(property).map_or(0, |keys| keys.count(key)))
+    }
+
     /// What the property holds, as it would be sent.
     pub fn value(&self, property: PropertyId) -> Value {
         let id = |key| self.graph.at(key).id;

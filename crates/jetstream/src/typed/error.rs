@@ -1,0 +1,38 @@
+//! What can go wrong between Rust values and the objects of a scope.
+
+use jetstream_core::ids::ObjectId;
+
+/// A property of an object holds what the Rust type of its field cannot.
+///
+/// A `Number` with a fraction or out of range, read into an integer field; objects that hold themselves,
+/// or nest too deep, read into a value of its own. Clients may set any of these within the schema, so
+/// this is never a reason to panic.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}{model} {object}: {message}", .property.as_ref().map(|p| format!("{p:?} of ")).unwrap_or_default())]
+pub struct ReadError {
+    /// Which object.
+    pub object: ObjectId,
+    /// The object's model.
+    pub model: String,
+    /// The property's name on the wire; `None` where the object as a whole is the matter.
+    pub property: Option<String>,
+    /// What was found and what was expected.
+    pub message: String,
+}
+
+/// A Rust value that no property can hold, or a reference that leads nowhere.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{property:?} of {model:?}: {message}")]
+pub struct WriteError {
+    /// The model of the object that was to hold it.
+    pub model: String,
+    /// The property's name on the wire.
+    pub property: String,
+    /// What was found and what is possible.
+    pub message: String,
+}
+
+/// A scope's schema and the Rust models do not describe the same.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the scope's models are not those of the program:{}", .0.iter().map(|m| format!("\n  {m}")).collect::<String>())]
+pub struct SchemaMismatch(pub Vec<String>);

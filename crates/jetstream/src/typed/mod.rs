@@ -1,0 +1,53 @@
+//! Rust types as models: `#[derive(Model)]`, and typed reading and changing of a scope.
+//!
+//! Start at [`Model`](trait@Model), which says what can be derived and what that generates. The rest, in
+//! the order to read it:
+//!
+//! - `field`, `element`, `plain`, `held`: the types that fields can have, and how each is read,
+//!   changed and written.
+//! - `object`, `objects`, `values`: reading a scope in place.
+//! - `object_mut`, `edits`, `list`, `assign`: changing it within a transaction.
+//! - `new_object`, `copying`: values into objects and back.
+//! - `state`: all of it over a graph, without a scope.
+
+mod assign;
+mod copying;
+mod edits;
+mod element;
+mod error;
+mod field;
+mod held;
+mod id;
+mod key;
+mod list;
+mod model;
+mod new_object;
+mod object;
+mod object_mut;
+mod objects;
+mod plain;
+mod state;
+mod values;
+
+pub use assign::{Assign, Attach};
+pub use copying::{COPIES_PER_OBJECT_MAX, COPY_DEPTH_MAX, Copying};
+pub use element::{Element, Family, Place, Places, Single, Whole};
+pub use error::{ReadError, SchemaMismatch, WriteError};
+pub use field::{Field, SingleField};
+pub use held::{Held, ModelFamily};
+pub use id::Id;
+pub use key::Key;
+#[doc(hidden)]
+pub use model::check_submodel;
+pub use model::{Extends, Model, ModelMut, ModelProperty, ModelRef};
+pub use new_object::NewObject;
+pub use object::Object;
+pub use object_mut::ObjectMut;
+pub use objects::{Objects, ObjectsMut};
+pub use plain::{Enumeration, EnumerationTable, Plain, PlainFamily};
+#[doc(hidden)]
+pub use plain::{enumeration_scalar, enumeration_value};
+#[doc(hidden)]
+pub use state::schema_of;
+pub use state::{SchemaExt, TransactError, check_schema, read, state_of, transact};
+pub use values::{Values, ValuesMut};
