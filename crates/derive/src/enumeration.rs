@@ -116,8 +116,8 @@ fn implement(ident: &Ident, name: &str, values: &[Value<'_>], integers: bool) ->
                 Self::#unset
             }
 
-            fn borrow<'a>(
-                scalar: &'a ::jetstream::core::model::Scalar,
+            fn borrow(
+                scalar: &::jetstream::core::model::Scalar,
                 _: impl ::std::ops::FnOnce(::std::string::String) -> ::jetstream::typed::ReadError,
             ) -> Self {
                 ::jetstream::typed::enumeration_value(scalar)

@@ -36,10 +36,7 @@ pub trait Plain: Sized + 'static {
     /// The same in place.
     fn borrow_unset<'a>() -> Self::Borrowed<'a>;
     /// Reads a value of the schema's type in place. `read_error` puts an error in its context.
-    fn borrow<'a>(
-        scalar: &'a Scalar,
-        read_error: impl FnOnce(String) -> ReadError,
-    ) -> Self::Borrowed<'a>;
+    fn borrow(scalar: &Scalar, read_error: impl FnOnce(String) -> ReadError) -> Self::Borrowed<'_>;
 
     /// Copies a value of the schema's type out.
     ///
@@ -160,7 +157,7 @@ impl Plain for String {
         ""
     }
 
-    fn borrow<'a>(scalar: &'a Scalar, _: impl FnOnce(String) -> ReadError) -> &'a str {
+    fn borrow(scalar: &Scalar, _: impl FnOnce(String) -> ReadError) -> &str {
         match scalar {
             Scalar::String(text) => text,
             other => wrong_kind(other),
@@ -201,7 +198,7 @@ macro_rules! plain_copy {
                 $unset
             }
 
-            fn borrow<'a>(scalar: &'a Scalar, _: impl FnOnce(String) -> ReadError) -> Self {
+            fn borrow(scalar: &Scalar, _: impl FnOnce(String) -> ReadError) -> Self {
                 match scalar {
                     Scalar::$kind(value) => $from(*value),
                     other => wrong_kind(other),
@@ -282,8 +279,8 @@ macro_rules! plain_integer {
                 Ok(0)
             }
 
-            fn borrow<'a>(
-                scalar: &'a Scalar,
+            fn borrow(
+                scalar: &Scalar,
                 read_error: impl FnOnce(String) -> ReadError,
             ) -> Result<Self, ReadError> {
                 Self::from_scalar(scalar).map_err(read_error)

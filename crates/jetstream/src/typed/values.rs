@@ -125,7 +125,7 @@ impl<'a, T: Plain> ValuesMut<'a, T> {
 
     /// Keeps only the values that `keep` says yes to.
     pub fn retain(&mut self, mut keep: impl FnMut(T::Borrowed<'_>) -> bool) {
-        let kept: Vec<bool> = self.as_ref().iter().map(|value| keep(value)).collect();
+        let kept: Vec<bool> = self.as_ref().iter().map(&mut keep).collect();
         let mut kept = kept.into_iter();
         self.change(|scalars| scalars.retain(|_| kept.next().unwrap_or(true)));
     }

@@ -66,25 +66,25 @@ mod models {
     use jetstream::typed::Id;
 
     #[derive(Model, Debug, Clone, PartialEq)]
-    pub struct Shape {
-        pub x: f64,
-        pub y: f64,
+    pub(crate) struct Shape {
+        pub(crate) x: f64,
+        pub(crate) y: f64,
         #[model(default = 100)]
-        pub width: f64,
+        pub(crate) width: f64,
         #[model(default = 50.5)]
-        pub height: f64,
-        pub kind: f64,
+        pub(crate) height: f64,
+        pub(crate) kind: f64,
     }
 
     #[derive(Model, Debug, Clone, PartialEq)]
-    pub struct Canvas {
-        pub name: String,
-        pub shapes: Vec<Shape>,
+    pub(crate) struct Canvas {
+        pub(crate) name: String,
+        pub(crate) shapes: Vec<Shape>,
     }
 
     #[derive(Model, Debug, Clone, Copy, PartialEq)]
     #[model(rename_all = "lowercase")]
-    pub enum Flavour {
+    pub(crate) enum Flavour {
         Sweet,
         Sour,
         #[model(rename = "very-salty")]
@@ -93,94 +93,94 @@ mod models {
     }
 
     #[derive(Model, Debug, Clone, Copy, PartialEq)]
-    pub enum Heat {
+    pub(crate) enum Heat {
         Off = 0,
         Low,
         High = 5,
     }
 
     #[derive(Model, Debug, Clone, PartialEq)]
-    pub struct Item {
+    pub(crate) struct Item {
         #[model(default = "thing")]
-        pub name: String,
+        pub(crate) name: String,
         #[model(default = 1)]
-        pub qty: u32,
+        pub(crate) qty: u32,
     }
 
     #[derive(Model, Debug, Clone, PartialEq)]
     #[model(submodels(Cook, Waiter))]
-    pub struct Person {
-        pub name: String,
-        pub age: Option<i64>,
+    pub(crate) struct Person {
+        pub(crate) name: String,
+        pub(crate) age: Option<i64>,
     }
 
     #[derive(Model, Debug, Clone, PartialEq)]
-    pub struct Cook {
+    pub(crate) struct Cook {
         #[model(extends)]
-        pub person: Person,
+        pub(crate) person: Person,
         #[model(default = Flavour::Sour)]
-        pub speciality: Flavour,
-        pub knife: Option<Item>,
+        pub(crate) speciality: Flavour,
+        pub(crate) knife: Option<Item>,
     }
 
     #[derive(Model, Debug, Clone, PartialEq)]
-    pub struct Waiter {
+    pub(crate) struct Waiter {
         #[model(extends)]
-        pub person: Person,
-        pub section: String,
+        pub(crate) person: Person,
+        pub(crate) section: String,
     }
 
     #[derive(Model, Debug, Clone, PartialEq)]
-    pub struct Chef {
+    pub(crate) struct Chef {
         #[model(extends)]
-        pub cook: Cook,
-        pub stars: u8,
+        pub(crate) cook: Cook,
+        pub(crate) stars: u8,
     }
 
     #[derive(Model, Debug, Clone, PartialEq)]
     #[model(rename = "Node")]
-    pub struct Tree {
-        pub label: String,
-        pub left: Option<Box<Tree>>,
-        pub children: Vec<Tree>,
-        pub parent: Option<Id<Tree>>,
+    pub(crate) struct Tree {
+        pub(crate) label: String,
+        pub(crate) left: Option<Box<Tree>>,
+        pub(crate) children: Vec<Tree>,
+        pub(crate) parent: Option<Id<Tree>>,
     }
 
     #[derive(Model, Debug, Clone, PartialEq)]
     #[model(rename_all = "camelCase")]
-    pub struct Kitchen {
+    pub(crate) struct Kitchen {
         #[model(default = "Unnamed")]
-        pub title: String,
+        pub(crate) title: String,
         #[model(default = true)]
-        pub open: bool,
+        pub(crate) open: bool,
         #[model(default = Timestamp(1_000_000_000_000))]
-        pub founded_at: Timestamp,
-        pub flavour: Flavour,
+        pub(crate) founded_at: Timestamp,
+        pub(crate) flavour: Flavour,
         #[model(default = Heat::Low)]
-        pub heat: Heat,
-        pub motto: Option<String>,
-        pub rating: Option<f64>,
-        pub vegan: Option<bool>,
-        pub inspected_at: Option<std::time::SystemTime>,
-        pub mood: Option<Flavour>,
-        pub burner: Option<Heat>,
-        pub labels: Vec<String>,
-        pub scores: Vec<f64>,
-        pub counts: Vec<u32>,
-        pub switches: Vec<bool>,
-        pub closures: Vec<Timestamp>,
-        pub flavours: Vec<Flavour>,
-        pub heats: Vec<Heat>,
-        pub main_item: Option<Item>,
-        pub items: Vec<Item>,
-        pub favourites: Vec<Id<Item>>,
-        pub staff: Vec<Person>,
-        pub cook: Option<Cook>,
-        pub chef: Option<Box<Chef>>,
-        pub tree: Option<Tree>,
-        pub annex: Option<Box<Kitchen>>,
+        pub(crate) heat: Heat,
+        pub(crate) motto: Option<String>,
+        pub(crate) rating: Option<f64>,
+        pub(crate) vegan: Option<bool>,
+        pub(crate) inspected_at: Option<std::time::SystemTime>,
+        pub(crate) mood: Option<Flavour>,
+        pub(crate) burner: Option<Heat>,
+        pub(crate) labels: Vec<String>,
+        pub(crate) scores: Vec<f64>,
+        pub(crate) counts: Vec<u32>,
+        pub(crate) switches: Vec<bool>,
+        pub(crate) closures: Vec<Timestamp>,
+        pub(crate) flavours: Vec<Flavour>,
+        pub(crate) heats: Vec<Heat>,
+        pub(crate) main_item: Option<Item>,
+        pub(crate) items: Vec<Item>,
+        pub(crate) favourites: Vec<Id<Item>>,
+        pub(crate) staff: Vec<Person>,
+        pub(crate) cook: Option<Cook>,
+        pub(crate) chef: Option<Box<Chef>>,
+        pub(crate) tree: Option<Tree>,
+        pub(crate) annex: Option<Box<Kitchen>>,
         #[model(rename = "type")]
-        pub kind: f32,
+        pub(crate) kind: f32,
     }
 }
 

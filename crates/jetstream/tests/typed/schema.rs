@@ -114,8 +114,8 @@ fn a_submodel_that_no_property_mentions_is_in_the_schema() {
 fn two_different_models_of_one_name_are_a_mistake() {
     mod other {
         #[derive(jetstream::Model)]
-        pub struct Item {
-            pub weight: f64,
+        pub(crate) struct Item {
+            pub(crate) weight: f64,
         }
     }
     let mistakes = Schema::builder().with::<Item>().with::<other::Item>().build().unwrap_err();
