@@ -106,7 +106,7 @@ impl Handshake {
     pub fn accept(&mut self, token: &str) -> Option<Accepted> {
         match std::mem::replace(&mut self.state, State::Over) {
             State::Asked { dialect, frame } => {
-                let reply = self.reply(Ok(token), dialect);
+                let reply = reply(Ok(token));
                 Some(Accepted { reply, dialect, frame })
             }
             other => {
@@ -119,9 +119,9 @@ impl Handshake {
     /// The application refused: this frame tells the client. The connection stays open until the
     /// deadline, and what it sends is ignored.
     pub fn deny(&mut self, error: &Rejection) -> Option<SharedText> {
-        let State::Asked { dialect, .. } = self.state else { return None };
+        let State::Asked { .. } = self.state else { return None };
         self.state = State::Denied;
-        Some(self.reply(Err(error), dialect).into())
+        Some(reply(Err(error)).into())
     }
 
     /// When the connection has been without a session for too long.
@@ -139,13 +139,13 @@ impl Handshake {
         self.state = State::Over;
         HandshakeOutput::Close(reason)
     }
+}
 
-    fn reply(&self, result: Result<&str, &Rejection>, dialect: Dialect) -> String {
-        let mut text = String::from("[");
-        encode::session_create_reply(&mut text, result, dialect, &self.limits);
-        text.push(']');
-        text
-    }
+fn reply(result: Result<&str, &Rejection>) -> String {
+    let mut text = String::from("[");
+    encode::session_create_reply(&mut text, result);
+    text.push(']');
+    text
 }
 
 /// The message that comes first, and how many there are.

@@ -7,7 +7,6 @@
 use super::message::{ClientBody, Dialect, FragmentReply};
 use super::print;
 use crate::ids::{MessageIndex, ObjectId, ScopeIndex, SharedText};
-use crate::limits::Limits;
 use crate::model::{
     CollectionEdit, Fragment, FragmentKind, PropertyId, Rejection, Scalar, Schema, Value,
 };
@@ -63,26 +62,16 @@ pub fn ping(out: &mut String, ack: MessageIndex, resend_missing: bool) {
     });
 }
 
-/// A whole `SessionCreateReply`: the token, or why there is none. Peers from 1.0 on are also told that
-/// the session is new, and what it is held to.
-pub fn session_create_reply(
-    out: &mut String,
-    result: Result<&str, &Rejection>,
-    dialect: Dialect,
-    limits: &Limits,
-) {
+/// A whole `SessionCreateReply`: the token, or why there is none.
+///
+/// The same for peers of every version: clients of the original send versions beyond 1.0, too, and
+/// recorded exchanges have these keys and no others.
+pub fn session_create_reply(out: &mut String, result: Result<&str, &Rejection>) {
     head(out, "SessionCreateReply", MessageIndex(0));
     match result {
         Ok(token) => {
             out.push_str(",\"sessionToken\":");
             print::string(out, token);
-            if dialect >= Dialect::V1 {
-                out.push_str(",\"resumed\":false,\"limits\":{\"messageBytes\":");
-                print::unsigned(out, limits.message_bytes_max as u64);
-                out.push_str(",\"fragments\":");
-                print::unsigned(out, limits.fragments_max as u64);
-                out.push('}');
-            }
         }
         Err(error) => error_field(out, error),
     }
