@@ -1,0 +1,408 @@
+import { Emitter } from '../emitter.js'
+import { SOCKET_BYTES_MAX } from '../limits.js'
+import { ClientSession } from '../session/client.js'
+import { schedule, systemClock } from './clock.js'
+import { Denied, Scope } from './scope.js'
+import { Socket } from './socket.js'
+
+/**
+ * @typedef {import('../session/client.js').Input} Input
+ * @typedef {import('../session/client.js').Output} Output
+ * @typedef {import('../session/client.js').Status} Status
+ * @typedef {import('../wire/message.js').Message} Message
+ * @typedef {import('../wire/message.js').Rejection} Rejection
+ * @typedef {import('./scope.js').SavedScope} SavedScope
+ */
+
+/**
+ * @typedef {object} Options
+ * @property {Record<string, unknown>} [params] for the application, with the session's creation
+ * @property {import('./clock.js').Batch} [batch] when edits are sent; `tick` if not said
+ * @property {import('./storage.js').Storage} [storage] keeps what is pending over a reload
+ * @property {import('./socket.js').SocketConstructor} [WebSocket] the platform's own, if not given
+ * @property {import('./clock.js').Clock} [clock]
+ * @property {() => number} [random] from 0 to 1
+ * @property {EventTarget | null} [network] tells `online` and `offline`; the page, if not said
+ * @property {(status: Status) => void} [onStatus] hears of the status also before there is a session
+ */
+
+/**
+ * What is stored.
+ *
+ * @typedef {{ session?: NonNullable<ReturnType<ClientSession['save']>>, scopes: SavedScope[] }} Saved
+ */
+
+/**
+ * Connects to a server.
+ *
+ * The session comes as soon as the server has made it, however long it takes to reach it; it fails if
+ * the server denies it.
+ *
+ * @param {string | URL} url `ws://` or `wss://`
+ * @param {Options} [options]
+ * @returns {Promise<Session>}
+ */
+export async function connect (url, options = {}) {
+  const saved = /** @type {Saved | undefined} */ (await options.storage?.load())
+  return new Session(String(url), options, saved).ready
+}
+
+/** A client's standing with a server: what it does with connections, and the scopes that it fetched. */
+export class Session {
+  /** @type {Promise<Session>} */
+  ready
+  #emitter = new Emitter()
+  /** @type {Set<Scope>} */
+  #scopes = new Set()
+  /** @type {SavedScope[]} from before a reload, until somebody fetches them */
+  #saved
+  /** @type {number[]} scopes of the page before a reload, to be left */
+  #toLeave = []
+  #resumed
+  #machine
+  #socket
+  #clock
+  #options
+  #storing = false
+  #scheduled = false
+  /** @type {any} */
+  #timer = null
+  /** @type {(session: Session) => void} */
+  #arrive = () => {}
+  /** @type {(error: Error) => void} */
+  #fail = () => {}
+
+  /**
+   * @param {string} url
+   * @param {Options} options
+   * @param {Saved} [saved]
+   */
+  constructor (url, options, saved) {
+    const { clock = systemClock, random = Math.random, params, onStatus, network = pageOf(globalThis) } = options
+    this.#options = options
+    this.#clock = clock
+    this.#saved = saved?.scopes ?? []
+    this.#resumed = saved?.session !== undefined
+    this.#machine = new ClientSession({ params, random, saved: saved?.session })
+    this.#socket = new Socket(url, options.WebSocket, input => this.#handle(input))
+    this.ready = new Promise((resolve, reject) => {
+      this.#arrive = resolve
+      this.#fail = reject
+    })
+    if (onStatus) this.on('status', onStatus)
+    this.#listen(network)
+    this.#handle({ type: 'Start' })
+  }
+
+  /** @returns {Status} */
+  get status () {
+    return this.#machine.status
+  }
+
+  get clock () {
+    return this.#clock
+  }
+
+  /** How many ChangeSets wait for the server's answer, in all scopes. */
+  get pendingCount () {
+    return [...this.#scopes].reduce((sum, scope) => sum + scope.pendingCount, 0)
+  }
+
+  /**
+   * Listens to `status` (its name), `pending` (how many ChangeSets wait), `refused` (a ChangeSet and
+   * its scope) and `closed` (why).
+   *
+   * @param {string} events
+   * @param {import('../emitter.js').Listener} listener
+   * @returns {() => void} ends it
+   */
+  on (events, listener) {
+    return this.#emitter.on(events, listener)
+  }
+
+  /**
+   * @param {string} events
+   * @param {import('../emitter.js').Listener} [listener]
+   */
+  off (events, listener) {
+    this.#emitter.off(events, listener)
+  }
+
+  /**
+   * Fetches a scope. Fails with {@link Denied} if the server says no.
+   *
+   * @template {import('../model/schema.js').ModelClass<any, any>} M
+   * @param {string} name
+   * @param {M} Root the root's model
+   * @param {Record<string, unknown>} [params] for the application
+   * @returns {Promise<InstanceType<M>>} the root
+   */
+  fetch (name, Root, params = {}) {
+    if (this.status === 'closed') return Promise.reject(new Error('the session is closed'))
+    const scope = new Scope(this, name, Root, params)
+    const place = this.#saved.findIndex(saved => saved.name === name)
+    if (place >= 0) {
+      const [saved] = this.#saved.splice(place, 1)
+      scope.adopt(saved, this.#resumed)
+      if (this.#resumed && saved.scopeIndex !== null) this.#toLeave.push(saved.scopeIndex)
+    }
+    this.#scopes.add(scope)
+    this.#pump()
+    return /** @type {Promise<any>} */ (scope.ready)
+  }
+
+  /** Resolves as soon as the server has answered everything. */
+  async synced () {
+    while (this.pendingCount > 0) {
+      await new Promise(resolve => {
+        const off = this.on('pending closed', () => resolve(off()))
+      })
+      if (this.status === 'closed') return
+    }
+  }
+
+  /** Goes offline until `reconnect`; edits wait. */
+  disconnect () {
+    this.#handle({ type: 'Offline' })
+  }
+
+  /** Connects now, without waiting for the next attempt. */
+  reconnect () {
+    this.#handle({ type: 'Online' })
+  }
+
+  /** Ends the session for good. Edits that are still pending are refused, unless they are stored. */
+  dispose () {
+    if (this.status === 'closed') return
+    this.#send()
+    this.#handle({ type: 'End' })
+    this.#transmit()
+    this.#socket.close()
+    this.#close({ message: 'the session was disposed of', type: 'session-closed' })
+  }
+
+  // -- For scopes
+
+  /** There is something to send, or to store, before long. */
+  schedule () {
+    this.#emitter.emit('pending', this.pendingCount)
+    if (this.#scheduled || this.status === 'closed') return
+    this.#scheduled = true
+    schedule(this.#clock, this.#options.batch ?? 'tick', () => {
+      this.#scheduled = false
+      this.#pump()
+    })
+  }
+
+  /** @param {Scope} scope */
+  refetch (scope) {
+    this.#leave(scope)
+    scope.refetch()
+    this.#pump()
+  }
+
+  /** @param {Scope} scope */
+  forget (scope) {
+    this.#leave(scope)
+    this.#scopes.delete(scope)
+    this.#pump()
+  }
+
+  /** @param {Scope} scope */
+  #leave ({ scopeIndex }) {
+    if (scopeIndex !== null) this.#toLeave.push(scopeIndex)
+  }
+
+  // -- What happens
+
+  /** @param {Input} input */
+  #handle (input) {
+    /** @type {Output[]} */
+    const out = []
+    this.#machine.handle(this.#clock.now(), input, out)
+    /** @type {Message[]} */
+    const messages = []
+    for (const output of out) {
+      if (output.type === 'Receive') messages.push(output.message)
+      else this.#do(output)
+    }
+    this.#receive(messages)
+    if (!this.#options.storage) this.#machine.settle()
+    this.#pump()
+  }
+
+  /** @param {Exclude<Output, { type: 'Receive' }>} output */
+  #do (output) {
+    switch (output.type) {
+      case 'Dial': return this.#socket.dial(output.token)
+      case 'Hangup': return this.#socket.close()
+      case 'Lost': return this.#lose()
+      case 'Denied': return this.#close(output.error)
+      case 'Status':
+        if (output.status === 'online') this.#arrive(this)
+        this.#emitter.emit('status', output.status)
+    }
+  }
+
+  /** The server has forgotten us. */
+  #lose () {
+    this.#resumed = false
+    this.#toLeave = []
+    for (const scope of this.#scopes) scope.lose()
+  }
+
+  /** @param {Rejection} error */
+  #close (error) {
+    this.#clock.clearTimeout(this.#timer)
+    this.#listen(null)
+    const denied = new Denied(error)
+    this.#fail(denied)
+    for (const scope of this.#scopes) scope.deny(error)
+    this.#emitter.emit('closed', denied)
+  }
+
+  /**
+   * Hands messages to their scopes, those that came together in one piece.
+   *
+   * @param {Message[]} messages
+   */
+  #receive (messages) {
+    /** @type {Map<Scope, any[]>} */
+    const byScope = new Map()
+    for (const message of messages) {
+      for (const scope of this.#addressees(message)) {
+        const pile = byScope.get(scope) ?? []
+        byScope.set(scope, pile)
+        pile.push(message)
+      }
+    }
+    for (const [scope, pile] of byScope) scope.receive(pile)
+  }
+
+  /**
+   * @param {Message} message
+   * @returns {Scope[]}
+   */
+  #addressees (message) {
+    const scopes = [...this.#scopes]
+    if (message.type === 'ScopeSyncReply') {
+      for (const { pending } of this.#saved) remove(pending, ({ index }) => index === message.replyTo)
+      return scopes
+    }
+    if (message.type !== 'ScopeFetchReply') return scopes.filter(scope => scope.scopeIndex === message.scopeIndex)
+    const scope = scopes.find(({ fetchIndex }) => fetchIndex === message.replyTo)
+    if (!scope) return []
+    if (message.error) {
+      this.#scopes.delete(scope)
+      scope.deny(message.error)
+    } else {
+      scope.scopeIndex = message.scopeIndex
+    }
+    return []
+  }
+
+  // -- Sending
+
+  /** Sends what there is to send; if it is to survive a reload, after it is stored. */
+  #pump () {
+    if (this.#storing) return
+    this.#send()
+    const { storage } = this.#options
+    if (!storage || this.status === 'closed') return this.#flush()
+    this.#storing = true
+    const saved = this.#save()
+    const received = saved.session?.reliable.lastReceived
+    storage.save(saved).then(() => {
+      this.#machine.settle(received)
+    }, error => queueMicrotask(() => { throw error })).then(() => {
+      this.#storing = false
+      this.#flush()
+      if (this.#stale(saved)) this.#pump()
+    })
+  }
+
+  /** @param {Saved} saved */
+  #stale (saved) {
+    return JSON.stringify(saved) !== JSON.stringify(this.#save())
+  }
+
+  /** @returns {Saved} */
+  #save () {
+    const scopes = [...this.#saved, ...Array.from(this.#scopes, scope => scope.save())]
+    return { session: this.#machine.save(), scopes }
+  }
+
+  /** Gives the machine what waits. Offline it stays in the scopes, where new edits join it. */
+  #send () {
+    if (this.status !== 'online' || this.#socket.waitingBytes > SOCKET_BYTES_MAX) return
+    for (const scope of this.#scopes) {
+      const { name, params, scopeIndex } = scope
+      scope.fetchIndex ??= this.#machine.send({ type: 'ScopeFetch', name, params })
+      if (scopeIndex === null) continue
+      for (const changes of scope.unsent()) {
+        const { fragments, atomic, procedure } = changes
+        changes.index = this.#machine.send({ type: 'ScopeSync', scopeIndex, fragments, ...(atomic && { atomic, procedure }) })
+      }
+    }
+    if (this.#toLeave.length > 0 && this.pendingCount === 0) {
+      for (const scopeIndex of this.#toLeave.splice(0)) this.#machine.send({ type: 'ScopeUnfetch', scopeIndex })
+    }
+  }
+
+  #flush () {
+    this.#transmit()
+    this.#emitter.emit('pending', this.pendingCount)
+    this.#clock.clearTimeout(this.#timer)
+    const deadline = this.#machine.deadline()
+    if (this.status === 'closed') return
+    const full = this.#socket.waitingBytes > SOCKET_BYTES_MAX
+    const pause = Math.min(deadline - this.#clock.now(), full ? FULL_MS : Infinity)
+    if (pause === Infinity) return
+    this.#timer = this.#clock.setTimeout(() => this.#handle({ type: 'Deadline' }), Math.max(0, pause))
+  }
+
+  #transmit () {
+    while (this.#socket.waitingBytes <= SOCKET_BYTES_MAX) {
+      const frame = this.#machine.nextFrame()
+      if (frame === null) return
+      this.#socket.send(frame)
+    }
+  }
+
+  // -- The network
+
+  /** @type {(() => void) | null} */
+  #unlisten = null
+
+  /** @param {EventTarget | null} network */
+  #listen (network) {
+    this.#unlisten?.()
+    const online = () => this.#handle({ type: this.status === 'online' ? 'Probe' : 'Online' })
+    const offline = () => this.disconnect()
+    network?.addEventListener('online', online)
+    network?.addEventListener('offline', offline)
+    this.#unlisten = () => {
+      network?.removeEventListener('online', online)
+      network?.removeEventListener('offline', offline)
+    }
+  }
+}
+
+/** How long to wait for a socket that is full, in milliseconds. */
+const FULL_MS = 50
+
+/**
+ * @param {any} global
+ * @returns {EventTarget | null} Node has no such events
+ */
+const pageOf = global => typeof global.addEventListener === 'function' ? global : null
+
+/**
+ * @template T
+ * @param {T[]} list
+ * @param {(element: T) => boolean} which
+ */
+function remove (list, which) {
+  const place = list.findIndex(which)
+  if (place >= 0) list.splice(place, 1)
+}

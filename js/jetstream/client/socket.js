@@ -1,0 +1,73 @@
+/**
+ * What we need of a WebSocket.
+ *
+ * @typedef {object} SocketLike
+ * @property {number} bufferedAmount
+ * @property {(text: string) => void} send
+ * @property {(code?: number) => void} close
+ * @property {string} [binaryType]
+ * @property {((event: any) => void) | null} onopen
+ * @property {((event: any) => void) | null} onmessage
+ * @property {((event: any) => void) | null} onclose
+ * @property {((event: any) => void) | null} onerror
+ */
+
+/** @typedef {new (url: string) => SocketLike} SocketConstructor */
+
+/** The one connection that a session has at a time. What older ones still say is not heard. */
+export class Socket {
+  /** @type {SocketLike | null} */
+  #socket = null
+  #url
+  #WebSocket
+  #tell
+
+  /**
+   * @param {string} url
+   * @param {SocketConstructor | undefined} WebSocket
+   * @param {(input: import('../session/client.js').Input) => void} tell
+   */
+  constructor (url, WebSocket = /** @type {any} */ (globalThis).WebSocket, tell) {
+    if (!WebSocket) throw new TypeError('this platform has no WebSocket: pass one as the option `WebSocket`')
+    this.#url = url
+    this.#WebSocket = WebSocket
+    this.#tell = tell
+  }
+
+  /** How much waits to be sent, in bytes. */
+  get waitingBytes () {
+    return this.#socket?.bufferedAmount ?? 0
+  }
+
+  /** @param {string | null} token */
+  dial (token) {
+    this.close()
+    const url = new URL(this.#url)
+    if (token !== null) url.searchParams.set('x-jetstream-sessiontoken', token)
+    const socket = this.#socket = new this.#WebSocket(url.href)
+    const ifCurrent = (/** @type {(event: any) => void} */ act) => (/** @type {any} */ event) => {
+      if (this.#socket === socket) act(event)
+    }
+    socket.onopen = ifCurrent(() => this.#tell({ type: 'Connected' }))
+    socket.onmessage = ifCurrent(({ data }) => {
+      if (typeof data === 'string') this.#tell({ type: 'Frame', text: data })
+    })
+    socket.onclose = ifCurrent(({ code, reason }) => {
+      this.#socket = null
+      this.#tell({ type: 'Disconnected', code, reason })
+    })
+    // `onclose` follows.
+    socket.onerror = () => {}
+  }
+
+  /** @param {string} frame */
+  send (frame) {
+    this.#socket?.send(frame)
+  }
+
+  close () {
+    const socket = this.#socket
+    this.#socket = null
+    socket?.close(1000)
+  }
+}

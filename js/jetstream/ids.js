@@ -1,0 +1,15 @@
+/**
+ * Makes the name of a new object: a random UUID in lower case, as all peers write it.
+ *
+ * Not `crypto.randomUUID`, which browsers keep from pages that came over plain HTTP from another
+ * machine, such as a phone that tries a demo.
+ *
+ * @returns {string}
+ */
+export function newObjectId () {
+  const bytes = crypto.getRandomValues(new Uint8Array(16))
+  bytes[6] = (bytes[6] & 0x0f) | 0x40
+  bytes[8] = (bytes[8] & 0x3f) | 0x80
+  const hex = Array.from(bytes, byte => byte.toString(16).padStart(2, '0')).join('')
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-')
+}

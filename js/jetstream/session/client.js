@@ -1,0 +1,386 @@
+import {
+  CONNECT_MS_MAX, FRAME_MESSAGES_MAX, GAP_MS_MAX, PING_INTERVAL_MS, PROBE_MS_MAX, RETRY_MS_MAX, RETRY_MS_MIN,
+  SILENCE_MS_MAX
+} from '../limits.js'
+import { decodeFrame } from '../wire/decode.js'
+import { VERSION } from '../wire/message.js'
+import { Reliable } from './reliable.js'
+
+/**
+ * @typedef {import('../wire/message.js').Message} Message
+ * @typedef {import('../wire/message.js').Rejection} Rejection
+ */
+
+/**
+ * Where a session is.
+ *
+ * - `connecting`: a connection is being opened, or has not heard the server yet
+ * - `online`: what is edited reaches the server
+ * - `waiting`: the connection is lost; the next attempt comes by itself
+ * - `offline`: there is no network, or the user wants none
+ * - `closed`: it is over
+ *
+ * @typedef {'connecting' | 'online' | 'waiting' | 'offline' | 'closed'} Status
+ */
+
+/**
+ * What the shell tells the session.
+ *
+ * @typedef {{ type: 'Start' } | { type: 'Connected' } | { type: 'Frame', text: string }
+ *   | { type: 'Disconnected', code: number, reason?: string } | { type: 'Deadline' }
+ *   | { type: 'Online' } | { type: 'Offline' } | { type: 'Probe' } | { type: 'End' }} Input
+ */
+
+/**
+ * What the session wants done. `Dial` and `Hangup` are about the one connection that it has; `Lost`: the
+ * server has forgotten the session, and another one is begun; `Denied`: there will be none.
+ *
+ * @typedef {{ type: 'Dial', token: string | null } | { type: 'Hangup' } | { type: 'Status', status: Status }
+ *   | { type: 'Receive', message: Message } | { type: 'Lost' } | { type: 'Denied', error: Rejection }
+ * } Output
+ */
+
+/**
+ * The client's end of a session: it outlives connections, and knows nothing of what is in its scopes.
+ */
+export class ClientSession {
+  #reliable
+  /** @type {string | null} */
+  #token
+  /** @type {Status} */
+  #status = 'offline'
+  /** @type {string[]} texts that wait for the next frame */
+  #outbox = []
+  /** Whether the connection is open. */
+  #open = false
+  #ended = false
+  #attempts = 0
+  #gap = false
+  /** @type {Record<Timer, number>} when each timer runs out; `Infinity`: it does not run */
+  #timers = { retry: Infinity, connect: Infinity, ping: Infinity, silence: Infinity, probe: Infinity, gap: Infinity }
+  #params
+  #random
+
+  /**
+   * @param {object} options
+   * @param {Record<string, unknown>} [options.params] for the application
+   * @param {() => number} options.random from 0 to 1
+   * @param {{ token: string, reliable: import('./reliable.js').Saved }} [options.saved] from before a reload
+   */
+  constructor ({ params = {}, random, saved }) {
+    this.#params = params
+    this.#random = random
+    this.#token = saved?.token ?? null
+    this.#reliable = new Reliable(saved?.reliable)
+  }
+
+  /** @returns {Status} */
+  get status () {
+    return this.#status
+  }
+
+  /** The limits that the server announced, if it did. @type {{ fragments?: number, messageBytes?: number }} */
+  limits = {}
+
+  /**
+   * @param {number} now
+   * @param {Input} input
+   * @param {Output[]} out
+   */
+  handle (now, input, out) {
+    switch (input.type) {
+      case 'Start':
+      case 'Online': return this.#dial(now, out)
+      case 'Offline': return this.#goOffline(out)
+      case 'Connected': return this.#connected(now)
+      case 'Frame': return this.#frame(now, input.text, out)
+      case 'Disconnected': return this.#disconnected(now, input, out)
+      case 'Probe': return this.#probe(now)
+      case 'Deadline': return this.#deadlines(now, out)
+      case 'End': return this.#end(out)
+    }
+  }
+
+  /** @returns {number} when `Deadline` is due; `Infinity`: never */
+  deadline () {
+    return Math.min(...Object.values(this.#timers))
+  }
+
+  /**
+   * Takes a message for the server, as soon as the session is online.
+   *
+   * @param {Record<string, unknown>} message
+   * @returns {number} its index
+   */
+  send (message) {
+    const { index, text } = this.#reliable.send(message)
+    this.#outbox.push(text)
+    return index
+  }
+
+  /**
+   * What is to be sent next, to be pulled when the socket has room.
+   *
+   * @returns {string | null} the text of a frame
+   */
+  nextFrame () {
+    if (!this.#open || this.#outbox.length === 0) return null
+    const texts = this.#outbox.splice(0, FRAME_MESSAGES_MAX)
+    return texts.length === 1 ? texts[0] : `[${texts.join()}]`
+  }
+
+  /** What was received until now is stored, so that the server may forget it. */
+  settle (index = this.#reliable.lastReceived) {
+    this.#reliable.settle(index)
+  }
+
+  /** What is needed to resume after a reload; nothing as long as there is no session. */
+  save () {
+    return this.#token === null ? undefined : { token: this.#token, reliable: this.#reliable.save() }
+  }
+
+  // -- Connecting
+
+  /**
+   * @param {number} now
+   * @param {Output[]} out
+   */
+  #dial (now, out) {
+    if (this.#ended || this.#status === 'online' || this.#status === 'connecting') return
+    this.#timers.retry = Infinity
+    this.#timers.connect = now + CONNECT_MS_MAX
+    out.push({ type: 'Dial', token: this.#token })
+    this.#become('connecting', out)
+  }
+
+  /** @param {number} now */
+  #connected (now) {
+    this.#open = true
+    if (this.#token === null) {
+      this.#outbox = [JSON.stringify({ type: 'SessionCreate', index: 0, params: this.#params, version: VERSION })]
+    } else {
+      this.#outbox = [this.#ping(true)]
+    }
+    this.#timers.ping = this.#pingTime(now)
+  }
+
+  /**
+   * @param {number} now
+   * @param {{ code: number, reason?: string }} closing
+   * @param {Output[]} out
+   */
+  #disconnected (now, { code, reason }, out) {
+    this.#drop()
+    const forgotten = code === 4096 || code === 4097
+    if (this.#ended || this.#status === 'offline') return
+    if (forgotten && this.#token === null) return this.#deny(explain(reason), out)
+    if (forgotten) {
+      this.#token = null
+      this.#reliable = new Reliable()
+      out.push({ type: 'Lost' })
+    }
+    this.#wait(now, out)
+  }
+
+  /**
+   * @param {number} now
+   * @param {Output[]} out
+   */
+  #wait (now, out) {
+    const pause = Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** this.#attempts++)
+    // Half of it at random, so that the clients of a server that comes back do not come all at once.
+    this.#timers.retry = now + pause * (0.5 + this.#random() / 2)
+    this.#become('waiting', out)
+  }
+
+  /** @param {Output[]} out */
+  #goOffline (out) {
+    if (this.#ended || this.#status === 'offline') return
+    this.#drop()
+    out.push({ type: 'Hangup' })
+    this.#become('offline', out)
+  }
+
+  /** @param {Output[]} out */
+  #end (out) {
+    if (this.#ended) return
+    this.#ended = true
+    if (this.#open && this.#token !== null) this.send({ type: 'SessionClose' })
+    this.#stopTimers()
+    this.#become('closed', out)
+  }
+
+  /**
+   * @param {Rejection} error
+   * @param {Output[]} out
+   */
+  #deny (error, out) {
+    this.#ended = true
+    this.#drop()
+    out.push({ type: 'Denied', error }, { type: 'Hangup' })
+    this.#become('closed', out)
+  }
+
+  /** The connection is no more. */
+  #drop () {
+    this.#open = false
+    this.#outbox = []
+    this.#gap = false
+    this.#stopTimers()
+  }
+
+  #stopTimers () {
+    for (const timer of /** @type {Timer[]} */ (Object.keys(this.#timers))) this.#timers[timer] = Infinity
+  }
+
+  /**
+   * @param {Status} status
+   * @param {Output[]} out
+   */
+  #become (status, out) {
+    if (this.#status === status) return
+    this.#status = status
+    out.push({ type: 'Status', status })
+  }
+
+  // -- Messages
+
+  /**
+   * @param {number} now
+   * @param {string} text
+   * @param {Output[]} out
+   */
+  #frame (now, text, out) {
+    if (!this.#open || this.#ended) return
+    this.#timers.silence = now + SILENCE_MS_MAX
+    this.#timers.probe = Infinity
+    for (const message of decodeFrame(text)) {
+      if (!this.#ended) this.#message(now, message, out)
+    }
+  }
+
+  /**
+   * @param {number} now
+   * @param {Message} message
+   * @param {Output[]} out
+   */
+  #message (now, message, out) {
+    if (message.type === 'SessionCreateReply' || message.type === 'SessionCreateResponse') {
+      return this.#created(message, out)
+    }
+    if (this.#token === null) return
+    if (Number.isSafeInteger(message.ack)) this.#reliable.acknowledge(message.ack)
+    if (message.type === 'Ping') return this.#pinged(message, out)
+    if (message.index === 0) return
+    // On a resumed connection what the server has for us may come before it answers our Ping.
+    const arrival = this.#reliable.receive(message.index)
+    if (arrival === 'gap') this.#missed(now)
+    if (arrival !== 'new') return
+    this.#gap = false
+    this.#timers.gap = Infinity
+    out.push({ type: 'Receive', message })
+  }
+
+  /**
+   * @param {Message} reply
+   * @param {Output[]} out
+   */
+  #created ({ sessionToken, error, limits }, out) {
+    if (this.#token !== null) return
+    if (error) return this.#deny(error, out)
+    this.#token = sessionToken
+    this.limits = limits ?? {}
+    this.#establish(out)
+  }
+
+  /**
+   * @param {Message} ping
+   * @param {Output[]} out
+   */
+  #pinged ({ resendMissing }, out) {
+    if (resendMissing) {
+      // Acknowledged ones are gone from it, so nothing waits that is not in it.
+      this.#outbox = this.#reliable.missing()
+    }
+    if (this.#status === 'connecting') this.#establish(out)
+  }
+
+  /** @param {Output[]} out */
+  #establish (out) {
+    this.#attempts = 0
+    this.#timers.connect = Infinity
+    this.#become('online', out)
+  }
+
+  /** @param {number} now */
+  #missed (now) {
+    if (this.#gap) return
+    this.#gap = true
+    this.#timers.gap = now + GAP_MS_MAX
+    this.#outbox.push(this.#ping(true))
+  }
+
+  /** @param {boolean} resendMissing */
+  #ping (resendMissing) {
+    return JSON.stringify({ type: 'Ping', index: 0, ack: this.#reliable.ack, resendMissing })
+  }
+
+  // -- Time
+
+  /**
+   * @param {number} now
+   * @param {Output[]} out
+   */
+  #deadlines (now, out) {
+    const due = (/** @type {Timer} */ timer) => this.#timers[timer] <= now
+    if (due('connect') || due('probe')) {
+      this.#drop()
+      out.push({ type: 'Hangup' })
+      return this.#wait(now, out)
+    }
+    if (due('retry')) return this.#dial(now, out)
+    if (due('ping')) {
+      this.#timers.ping = this.#pingTime(now)
+      this.#outbox.push(this.#ping(false))
+    }
+    if (due('gap')) {
+      this.#gap = false
+      this.#missed(now)
+    }
+    if (due('silence')) this.#probe(now)
+  }
+
+  /**
+   * Asks for a sign of life.
+   *
+   * @param {number} now
+   */
+  #probe (now) {
+    if (this.#status !== 'online') return
+    this.#timers.silence = Infinity
+    this.#timers.probe = now + PROBE_MS_MAX
+    this.#outbox.push(this.#ping(true))
+  }
+
+  /** @param {number} now */
+  #pingTime (now) {
+    return now + PING_INTERVAL_MS * (0.9 + this.#random() / 5)
+  }
+}
+
+/**
+ * The error that stands in a close reason.
+ *
+ * @param {string} [reason]
+ * @returns {Rejection}
+ */
+function explain (reason = '') {
+  try {
+    const { message, type } = JSON.parse(reason)
+    return { message: String(message), type }
+  } catch {
+    return { message: reason || 'the server denied the session' }
+  }
+}
+
+/** @typedef {'retry' | 'connect' | 'ping' | 'silence' | 'probe' | 'gap'} Timer */
