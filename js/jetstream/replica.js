@@ -238,6 +238,10 @@ export class Replica {
   start (state, { lost, adopted = [] }) {
     this.#rebase(() => {
       this.#pending.unshift(...adopted)
+      // Answers may be among what was kept waiting.
+      for (const message of this.#paused?.splice(0) ?? []) {
+        if (message.type === 'ScopeSyncReply') this.#answer({ ...message, settled: true })
+      }
       this.#replace(state)
       if (lost) for (const changes of [...this.#pending]) this.#askAgain(changes)
     })
@@ -286,15 +290,15 @@ export class Replica {
     draft.applyAll()
   }
 
-  /** @param {ScopeSyncReply} reply */
-  #answer ({ replyTo, fragmentReplies = [], error }) {
+  /** @param {ScopeSyncReply & { settled?: boolean }} reply `settled`: a state that comes holds it already */
+  #answer ({ replyTo, fragmentReplies = [], error, settled = false }) {
     const place = this.#pending.findIndex(({ index }) => index === replyTo)
     if (place < 0) return
     const [changes] = this.#pending.splice(place, 1)
     const { fragments } = changes
     const replies = fragments.map((_, i) => error ? { error } : fragmentReplies[i] ?? {})
     const accepted = fragments.filter((_, i) => !replies[i].error)
-    if (!changes.foreign && !new Draft(this.graph, accepted).repeats) {
+    if (!settled && !changes.foreign && !new Draft(this.graph, accepted).repeats) {
       const modified = fragments.flatMap(({ uuid, clsName }, i) => {
         const properties = replies[i].modifications
         return properties && !replies[i].error ? [{ type: /** @type {const} */ ('change'), uuid, clsName, properties }] : []
@@ -414,7 +418,11 @@ export class Replica {
    * @param {any[]} values
    */
   #restore (node, values) {
-    for (const property of node.model.properties) node.write(property, values[property.index])
+    const layer = this.layerOf(node)
+    for (const property of node.model.properties) {
+      if (!property.local) layer?.value(node, property)
+      node.write(property, values[property.index])
+    }
   }
 
   /**
@@ -427,6 +435,16 @@ export class Replica {
     const changes = new ChangeSet(fragments)
     changes.settleAll({ type: 'could-not-apply-sync-message', message: 'an object that was edited is gone' })
     this.#hooks.settled(changes)
+  }
+
+  /**
+   * The latest layer that touched an object, if it is still to be confirmed.
+   *
+   * @param {Node} node
+   */
+  layerOf (node) {
+    const layers = [...this.#pending.map(({ journal }) => journal), this.#open]
+    return layers.findLast(journal => journal?.touched.has(node))
   }
 
   // -- Objects

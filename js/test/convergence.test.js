@@ -10,7 +10,7 @@ import { Group, Shape, canvasWorld, storedTree, treeOf } from './support/canvas.
  */
 
 const ACTS = ['add', 'add', 'set', 'set', 'splice', 'remove', 'move', 'sort', 'group', 'lead', 'background',
-  'tags', 'transaction', 'nest', 'undo', 'redo', 'wait', 'wait', 'long', 'cut', 'unreachable', 'reachable', 'freeze', 'pause', 'resume']
+  'tags', 'twice', 'transaction', 'nest', 'undo', 'redo', 'wait', 'wait', 'long', 'cut', 'unreachable', 'reachable', 'freeze', 'forget', 'pause', 'resume']
 
 const act = fc.record({
   who: fc.nat(2),
@@ -77,6 +77,7 @@ function perform (canvas, act) {
       perform(canvas, { ...act, what: 'move' })
       perform(canvas, { ...act, what: 'set' })
     })
+    case 'twice': return void (shape && pick === 0 && list.push(shape))
     case 'undo': return void canvas.scope.undo()
     case 'redo': return void canvas.scope.redo()
     case 'pause': return canvas.scope.pause()
@@ -90,10 +91,12 @@ function perform (canvas, act) {
  */
 async function converge (seed, acts) {
   const { world, scope, sessions, canvases } = await canvasWorld(3, { seed, latency: [1, 120] })
+  scope.refuse = ({ properties }) => properties?.x === 5 ? 'five is too much' : null
   for (const act of acts) {
     if (act.what === 'wait') await world.run(act.value * 20 + 110)
     else if (act.what === 'long') await world.run(2000)
     else if (act.what === 'cut') world.cut()
+    else if (act.what === 'forget') world.server.forgetSessions()
     else if (act.what === 'freeze') [...world.links][act.who]?.freeze()
     else if (act.what === 'unreachable') world.unreachable = true
     else if (act.what === 'reachable') world.unreachable = false

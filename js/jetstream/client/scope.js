@@ -169,9 +169,9 @@ export class Scope {
     this.#lost ||= !resumed
   }
 
-  /** What waits to be sent. */
+  /** What waits to be sent; nothing before it is known what the session that was lost has done. */
   unsent () {
-    return this.root ? this.#replica.unsent() : []
+    return this.root && !this.#lost ? this.#replica.unsent() : []
   }
 
   /** @returns {SavedScope} */

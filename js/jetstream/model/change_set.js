@@ -1,5 +1,5 @@
 import { nodeOf } from './object.js'
-import { diff } from './sequence.js'
+import { diff, repeats } from './sequence.js'
 import { encode, sameValue } from './value.js'
 
 /**
@@ -145,10 +145,12 @@ function changesOf (node, before, removed, moves, atomic) {
     if (property.edge && property.collection) {
       // Whoever was removed by name needs no edits.
       const rest = old.filter((/** @type {any} */ element) => !isGone(nodeOf(element)))
+      // A list that holds something twice is written anew, which only makes sense in one piece.
+      const anew = repeats(rest) || repeats(now)
       for (const edit of diff(rest, Array.from(now))) {
-        if ('remove' in edit) moves.lose(edit.remove)
-        else moves.gain(node, property, [edit.insert])
-        const target = atomic || 'remove' in edit ? change : fragment('change', node)
+        if ('insert' in edit) moves.gain(node, property, [edit.insert])
+        else if (!anew || !now.includes(edit.remove)) moves.lose(edit.remove)
+        const target = atomic || anew || 'remove' in edit ? change : fragment('change', node)
         if (target !== change) insertions.push(target)
         const collections = target.collections ??= {}
         const edits = collections[property.name] ??= []

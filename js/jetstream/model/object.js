@@ -66,8 +66,8 @@ export class Node {
     const value = take(this, property, given)
     const { graph, home } = this
     if (graph) return graph.replica.edit(() => graph.set(this, property, value))
-    // It was taken out and may be put in again before that is written down for the server.
-    if (home?.layer?.touched.has(this) && !property.local) home.layer.value(this, property)
+    // It was taken out, and may come back if that is refused, or is put in again.
+    if (!property.local) home?.replica.layerOf(this)?.value(this, property)
     const watch = new Journal()
     watch.value(this, property)
     this.write(property, value)

@@ -122,5 +122,11 @@ function longestCommon (from, to) {
   return kept
 }
 
-/** @param {readonly unknown[]} list */
-const repeats = list => new Set(list).size < list.length
+/**
+ * Whether something stands in a list more than once.
+ *
+ * @param {readonly unknown[]} list
+ */
+export function repeats (list) {
+  return new Set(list).size < list.length
+}

@@ -84,7 +84,10 @@ export class ModelServer {
   forgetSessions () {
     const sessions = [...this.sessions.values()]
     this.sessions.clear()
-    for (const { connection } of sessions) connection?.close(4097, '{"type":"session-closed","message":"forgotten"}')
+    for (const session of sessions) {
+      session.connection?.close(4097, '{"type":"session-closed","message":"forgotten"}')
+      session.connection = null
+    }
   }
 
   /** Keep-alive of all sessions. */
