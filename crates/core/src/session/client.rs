@@ -232,7 +232,7 @@ impl ClientSession {
         if self.phase != Phase::Live {
             return;
         }
-        while frame.byte_length() < FRAME_BYTES_ENOUGH
+        while frame.has_room()
             && let Some((index, said)) = self.reliable.pull()
         {
             let ack = (self.dialect >= Dialect::V1).then_some(ack);
@@ -392,9 +392,6 @@ impl ClientSession {
         self.heard_at.plus(self.config.silence_ms_max)
     }
 }
-
-/// A frame that has become this long is sent, in bytes; the next message goes into another one.
-const FRAME_BYTES_ENOUGH: usize = 64 << 10;
 
 /// After this many messages we say what we have and do not wait for the next Ping: the server keeps
 /// everything until then.

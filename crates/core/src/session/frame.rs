@@ -41,6 +41,9 @@ impl Frame {
     /// From this length on, in bytes, a body is shared and not copied.
     pub const SHARED_FROM: usize = 1024;
 
+    /// A frame that has become this long is sent, in bytes; the next message goes into another one.
+    const ENOUGH: usize = 64 << 10;
+
     /// An empty frame.
     pub fn new() -> Self {
         Self::default()
@@ -81,6 +84,11 @@ impl Frame {
         let mut text = String::with_capacity(self.byte_length());
         text.extend(self.parts().map(FramePart::as_str));
         text
+    }
+
+    /// Whether another message may go in.
+    pub(super) fn has_room(&self) -> bool {
+        self.byte_length() < Self::ENOUGH
     }
 
     /// Begins a message: `write` gets the buffer to write its text, or the part before its body.

@@ -7,17 +7,17 @@ use crate::limits::Limits;
 use crate::model::{ErrorCode, Rejection, Schema};
 use crate::time::{Millis, Now, sooner};
 use crate::wire::change_set::Typing;
-use crate::wire::decode::{self, Unreadable};
 use crate::wire::encode;
-use crate::wire::message::{ClientBody, ClientMessage, Dialect, FragmentReply};
+use crate::wire::message::{ClientBody, Dialect, FragmentReply};
 
 use super::frame::Frame;
 use super::jitter::Jitter;
 use super::outgoing::Outgoing;
-use super::reliable::{Arrival, GapAction, GapWatch, Reliable};
+use super::reliable::{GapWatch, Reliable};
 use super::{CloseReason, Delivery, Input, Output};
 
 mod backlog;
+mod incoming;
 mod link;
 mod requests;
 mod scopes;
@@ -104,7 +104,7 @@ impl ServerSession {
             frame.message(|out| encode::ping(out, ack, resend_missing));
         }
         if link.is_open() {
-            while frame.byte_length() < FRAME_BYTES_ENOUGH
+            while frame.has_room()
                 && let Some((index, message)) = self.reliable.pull()
             {
                 message.write(index, frame);
@@ -228,88 +228,6 @@ impl ServerSession {
             self.link = None;
             self.reliable.forget_resend();
             self.gap.close();
-        }
-    }
-
-    fn frame(&mut self, text: &str, out: &mut Vec<Output>) {
-        let messages = match decode::frame(text, &self.limits) {
-            Ok(messages) => messages,
-            Err(error) => return self.deny(ErrorCode::TooLarge, error.to_string(), out),
-        };
-        for message in messages {
-            match message {
-                Ok(message) if self.knows(&message.body) => self.message(message, out),
-                Ok(message) => self.unreadable(Some(message.index), "unknown message type", out),
-                Err(Unreadable { index, fault }) => {
-                    self.unreadable(index, &fault.to_string(), out);
-                }
-            }
-            if self.ended {
-                return;
-            }
-        }
-        self.requests.frame_was_read(text.len());
-    }
-
-    /// Whether the client's dialect has this message.
-    fn knows(&self, body: &ClientBody) -> bool {
-        let is_addition =
-            matches!(body, ClientBody::ScopeUnfetch { .. } | ClientBody::SessionClose);
-        self.dialect >= Dialect::V1 || !is_addition
-    }
-
-    fn message(&mut self, message: ClientMessage, out: &mut Vec<Output>) {
-        self.heard_at = self.now;
-        let is_ping = matches!(message.body, ClientBody::Ping { .. });
-        if let Some(ack) = message.ack.filter(|_| is_ping || self.dialect >= Dialect::V1) {
-            self.reliable.acknowledge(ack);
-        }
-        if message.index == MessageIndex(0) {
-            // Outside the numbering there are only SessionCreate, which this session has had, and Ping.
-            return self.ping(&message);
-        }
-        match self.reliable.receive(message.index) {
-            Arrival::Repeated => self.gap.repeated(),
-            Arrival::Gap { expected } => match self.gap.behind(expected, message.index) {
-                GapAction::Wait => {}
-                GapAction::Ask => self.ask_for_resend(),
-                GapAction::GiveUp => {
-                    let message = format!("message {expected} is missing or cannot be read");
-                    self.deny(ErrorCode::Rejected, message, out);
-                }
-            },
-            Arrival::New => {
-                self.gap.close();
-                match message.body {
-                    ClientBody::Ping { .. } => self.ping(&message),
-                    // Read, and of no consequence.
-                    ClientBody::SessionCreate { .. } | ClientBody::Reply { .. } => {}
-                    body => self.requests.push(message.index, body),
-                }
-            }
-        }
-    }
-
-    fn unreadable(&mut self, index: Option<MessageIndex>, fault: &str, out: &mut Vec<Output>) {
-        if self.gap.unreadable(index) {
-            let index = index.unwrap_or_default();
-            let message = format!("message {index} cannot be read: {fault}");
-            self.deny(ErrorCode::Rejected, message, out);
-        }
-    }
-
-    fn ping(&mut self, message: &ClientMessage) {
-        if let ClientBody::Ping { resend_missing: true } = message.body
-            && let Some(link) = &mut self.link
-        {
-            let ack = message.ack.unwrap_or_default();
-            link.asked(ack, self.reliable.last_received(), self.now.plus(ANSWER_WAIT_MS));
-        }
-    }
-
-    fn ask_for_resend(&mut self) {
-        if let Some(link) = &mut self.link {
-            link.ping(true);
         }
     }
 
@@ -456,16 +374,6 @@ impl ServerSession {
         self.heard_at.plus(self.limits.session_timeout_ms)
     }
 }
-
-/// How long the answer to a Ping that asks for a resend waits for the answers to what came before it, in
-/// milliseconds.
-///
-/// The client learns from it what it must send again. A procedure may take longer than this; then
-/// the client sends again what we have, and that does no harm.
-const ANSWER_WAIT_MS: u64 = 1_000;
-
-/// A frame that has become this long is sent, in bytes; the next message goes into another one.
-const FRAME_BYTES_ENOUGH: usize = 64 << 10;
 
 #[cfg(test)]
 mod tests;

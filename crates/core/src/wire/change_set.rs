@@ -114,19 +114,9 @@ impl Typing<'_> {
 
     fn read_properties(&self, fragment: &mut Fragment, raw: &RawValue) -> Result<(), Rejection> {
         let model = self.schema.model(fragment.model);
-        let mut found: Vec<(PropertyId, &RawValue)> = Vec::new();
-        each_property(model, "properties", raw, |id, value| {
-            // In the place of the first and with the value of the last, as in JavaScript.
-            match found.iter_mut().find(|(other, _)| *other == id) {
-                Some((_, earlier)) => *earlier = value,
-                None => found.push((id, value)),
-            }
-        })?;
-        fragment.properties.reserve_exact(found.len());
-        for (id, raw) in found {
+        for (id, raw) in known_properties(model, "properties", raw)? {
             let property = model.property(id);
-            let typed = PropertyTyping { typing: self, model, property };
-            let value = typed.value(raw)?;
+            let value = PropertyTyping { typing: self, model, property }.value(raw)?;
             if property.kind() == PropertyType::Date && !is_plain_seconds(&value, raw) {
                 fragment.dates_as_sent.push((id, SharedText::from(raw.get())));
             }
@@ -137,14 +127,7 @@ impl Typing<'_> {
 
     fn read_collections(&self, fragment: &mut Fragment, raw: &RawValue) -> Result<(), Rejection> {
         let model = self.schema.model(fragment.model);
-        let mut found: Vec<(PropertyId, &RawValue)> = Vec::new();
-        each_property(model, "collections", raw, |id, value| {
-            match found.iter_mut().find(|(other, _)| *other == id) {
-                Some((_, earlier)) => *earlier = value,
-                None => found.push((id, value)),
-            }
-        })?;
-        for (id, raw) in found {
+        for (id, raw) in known_properties(model, "collections", raw)? {
             let property = model.property(id);
             let typed = PropertyTyping { typing: self, model, property };
             if fragment.properties.iter().any(|(other, _)| *other == id) {
@@ -156,25 +139,27 @@ impl Typing<'_> {
     }
 }
 
-/// Looks up the key of each entry in `model`.
-fn each_property<'a>(
+/// The entries of a dictionary by property, each property once: in the place of the first entry and with
+/// the value of the last, as in JavaScript.
+fn known_properties<'a>(
     model: &Model,
     key: &str,
     raw: &'a RawValue,
-    mut each: impl FnMut(PropertyId, &'a RawValue),
-) -> Result<(), Rejection> {
-    json::entries(raw.get(), |name, value| {
-        let (id, _) = model.find(&name).ok_or_else(|| {
-            Rejection::fragment(format!(
-                "no property {} on {}",
-                quoted(&name),
-                quoted(model.name())
-            ))
-        })?;
-        each(id, value);
+) -> Result<Vec<(PropertyId, &'a RawValue)>, Rejection> {
+    let mut found: Vec<(PropertyId, &RawValue)> = Vec::new();
+    let all_known = json::entries(raw.get(), |name, value| {
+        let Some((id, _)) = model.find(&name) else {
+            let (name, model) = (quoted(&name), quoted(model.name()));
+            return Err(Rejection::fragment(format!("no property {name} on {model}")));
+        };
+        match found.iter_mut().find(|(other, _)| *other == id) {
+            Some((_, earlier)) => *earlier = value,
+            None => found.push((id, value)),
+        }
         Ok(())
-    })
-    .map_err(|_| Rejection::fragment(format!("{key}: expected an object")))?
+    });
+    all_known.map_err(|_| Rejection::fragment(format!("{key}: expected an object")))??;
+    Ok(found)
 }
 
 /// Types the value of one property.
@@ -214,7 +199,9 @@ impl PropertyTyping<'_> {
 
     fn scalar(&self, raw: &RawValue) -> Result<Scalar, Rejection> {
         let (scalar, expected) = match self.property.kind() {
-            PropertyType::String => (self.text(raw)?.map(Scalar::from), "a string"),
+            PropertyType::String => {
+                (self.text(raw)?.map(|text| Scalar::String(text.into())), "a string")
+            }
             PropertyType::Number => (json::number(raw).map(Scalar::Number), "a number"),
             PropertyType::Boolean => (json::boolean(raw).map(Scalar::Boolean), "true or false"),
             PropertyType::Date => {
@@ -228,13 +215,13 @@ impl PropertyTyping<'_> {
         scalar.ok_or_else(|| self.expected(expected, raw))
     }
 
-    fn text(&self, raw: &RawValue) -> Result<Option<String>, Rejection> {
+    fn text<'r>(&self, raw: &'r RawValue) -> Result<Option<Cow<'r, str>>, Rejection> {
         let max = self.typing.limits.string_bytes_max;
         match json::string(raw) {
             Some(text) if text.len() > max => {
                 Err(too_large(self.about(&format!("a string of more than {max} bytes"))))
             }
-            text => Ok(text.map(Cow::into_owned)),
+            text => Ok(text),
         }
     }
 

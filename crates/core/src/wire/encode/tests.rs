@@ -1,9 +1,12 @@
 //! What goes over the wire, to the letter.
 
 use super::*;
+use crate::ids::ObjectId;
 use crate::limits::Limits;
+use crate::model::{CollectionEdit, Fragment, FragmentKind, Scalar, Schema, Value};
 use crate::time::Timestamp;
 use crate::wire::decode;
+use crate::wire::message::Dialect;
 
 fn schema() -> Schema {
     Schema::builder()
