@@ -192,16 +192,24 @@ export class Scope {
     this.fetchIndex = this.scopeIndex = null
   }
 
-  /** @param {Rejection} error */
-  deny (error) {
+  /**
+   * @param {Rejection} error
+   * @param {boolean} [keep] what is pending is stored for another page
+   */
+  deny (error, keep = false) {
     const denied = new Denied(error)
+    if (!keep) this.#abandon(error)
+    this.#fail(denied)
+    this.#emitter.emit('closed', denied)
+  }
+
+  /** @param {Rejection} error */
+  #abandon (error) {
     if (this.root) this.#replica.abandon(error)
     for (const changes of this.#adopted.splice(0)) {
       changes.settleAll(error)
       this.#settled(changes)
     }
-    this.#fail(denied)
-    this.#emitter.emit('closed', denied)
   }
 
   /** @param {ScopeMessage[]} messages */
@@ -262,6 +270,6 @@ export class Scope {
   /** @param {ChangeSet} changes */
   #settled (changes) {
     this.#emitter.emit(changes.state, changes)
-    this.#session.schedule()
+    this.#session.settled(changes, this)
   }
 }

@@ -109,8 +109,8 @@ export class Session {
   }
 
   /**
-   * Listens to `status` (its name), `pending` (how many ChangeSets wait), `refused` (a ChangeSet and
-   * its scope) and `closed` (why).
+   * Listens to `status` (its name), `pending` (how many ChangeSets wait), `accepted` and `refused` (a
+   * ChangeSet and its scope) and `closed` (why).
    *
    * @param {string} events
    * @param {import('../emitter.js').Listener} listener
@@ -171,11 +171,12 @@ export class Session {
     this.#handle({ type: 'Online' })
   }
 
-  /** Ends the session for good. Edits that are still pending are refused, unless they are stored. */
+  /** Ends the session for good. Edits that are still pending are refused, unless they are stored for another page. */
   dispose () {
     if (this.status === 'closed') return
-    this.#send()
-    this.#handle({ type: 'End' })
+    const keep = this.#options.storage !== undefined
+    if (!keep) this.#send()
+    this.#handle({ type: 'End', keep })
     this.#transmit()
     this.#socket.close()
     this.#close({ message: 'the session was disposed of', type: 'session-closed' })
@@ -192,6 +193,15 @@ export class Session {
       this.#scheduled = false
       this.#pump()
     })
+  }
+
+  /**
+   * @param {import('../model/change_set.js').ChangeSet} changes
+   * @param {Scope} scope
+   */
+  settled (changes, scope) {
+    this.#emitter.emit(changes.state, changes, scope)
+    this.schedule()
   }
 
   /** @param {Scope} scope */
@@ -257,7 +267,7 @@ export class Session {
     this.#listen(null)
     const denied = new Denied(error)
     this.#fail(denied)
-    for (const scope of this.#scopes) scope.deny(error)
+    for (const scope of this.#scopes) scope.deny(error, this.#options.storage !== undefined)
     this.#emitter.emit('closed', denied)
   }
 

@@ -24,11 +24,11 @@ import { Reliable } from './reliable.js'
  */
 
 /**
- * What the shell tells the session.
+ * What the shell tells the session. `keep`: another page may resume it.
  *
  * @typedef {{ type: 'Start' } | { type: 'Connected' } | { type: 'Frame', text: string }
  *   | { type: 'Disconnected', code: number, reason?: string } | { type: 'Deadline' }
- *   | { type: 'Online' } | { type: 'Offline' } | { type: 'Probe' } | { type: 'End' }} Input
+ *   | { type: 'Online' } | { type: 'Offline' } | { type: 'Probe' } | { type: 'End', keep: boolean }} Input
  */
 
 /**
@@ -97,7 +97,7 @@ export class ClientSession {
       case 'Disconnected': return this.#disconnected(now, input, out)
       case 'Probe': return this.#probe(now)
       case 'Deadline': return this.#deadlines(now, out)
-      case 'End': return this.#end(out)
+      case 'End': return this.#end(input.keep, out)
     }
   }
 
@@ -201,11 +201,14 @@ export class ClientSession {
     this.#become('offline', out)
   }
 
-  /** @param {Output[]} out */
-  #end (out) {
+  /**
+   * @param {boolean} keep
+   * @param {Output[]} out
+   */
+  #end (keep, out) {
     if (this.#ended) return
     this.#ended = true
-    if (this.#open && this.#token !== null) this.send({ type: 'SessionClose' })
+    if (!keep && this.#open && this.#token !== null) this.send({ type: 'SessionClose' })
     this.#stopTimers()
     this.#become('closed', out)
   }
