@@ -19,4 +19,4 @@ pub use metrics::Metrics;
 pub use scope::{Changes, Lagged, OpenError, Scope, ScopeError, Scopes, Updated};
 pub use storage::{MemoryStorage, Storage};
 pub use transport::{ConnectInfo, MemoryTransport, Transport, WebSocket};
-pub use typed::{Id, Model, SchemaExt};
+pub use typed::{Id, Model, SchemaExt, TypedScope, UpdateError};

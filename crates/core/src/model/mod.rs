@@ -7,6 +7,7 @@
 //! - [`sequence`]: an ordered collection of references.
 //! - [`graph`]: the objects of a scope, reachable from its root.
 //! - [`draft`]: a ChangeSet judged against a graph without touching it.
+//! - [`effects`]: which objects a change added, changed and removed.
 //! - [`constraint`]: what a procedure admits.
 //! - [`spelling`]: what a misspelled name was probably meant to be.
 
@@ -27,6 +28,7 @@ pub use schema::{
 };
 pub use value::{Scalar, Value};
 pub mod draft;
+pub mod effects;
 pub mod graph;
 pub mod judge;
 pub mod sequence;

@@ -104,7 +104,7 @@ pub(crate) enum Request {
     /// The application's.
     Update { build: BuildChanges, answer: oneshot::Sender<Result<Updated, ScopeError>> },
     /// Looks at the objects.
-    Read(Box<dyn FnOnce(&Graph) + Send>),
+    Read(Box<dyn FnOnce(&Graph, Revision) + Send>),
     /// Ends the scope.
     Close,
 }
@@ -241,9 +241,18 @@ impl Scope {
         R: Send + 'static,
         F: FnOnce(&Graph) -> R + Send + 'static,
     {
+        self.read_at(|graph, _| read(graph)).await
+    }
+
+    /// The same, with the revision that the objects are at.
+    pub(crate) async fn read_at<R, F>(&self, read: F) -> Result<R, ScopeError>
+    where
+        R: Send + 'static,
+        F: FnOnce(&Graph, Revision) -> R + Send + 'static,
+    {
         let (sender, receiver) = oneshot::channel();
-        self.send(Request::Read(Box::new(move |graph| {
-            let result = task::guard(|| read(graph));
+        self.send(Request::Read(Box::new(move |graph, revision| {
+            let result = task::guard(|| read(graph, revision));
             let _ = sender.send(result);
         })))
         .await?;

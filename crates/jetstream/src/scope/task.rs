@@ -205,7 +205,7 @@ impl ScopeTask {
                 Ok(changes) => self.update(changes, answer),
                 Err(error) => return drop(answer.send(Err(error))),
             },
-            Request::Read(read) => return read(scope.graph()),
+            Request::Read(read) => return read(scope.graph(), scope.revision()),
             Request::Close => return self.closing = true,
         };
         scope.handle(now, input, &mut self.outputs);

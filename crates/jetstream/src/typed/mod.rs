@@ -9,8 +9,10 @@
 //! - `object_mut`, `edits`, `list`, `assign`: changing it within a transaction.
 //! - `new_object`, `copying`: values into objects and back.
 //! - `state`: all of it over a graph, without a scope.
+//! - `scope`, `changes`: the typed handle of a scope, and its commits as a typed stream.
 
 mod assign;
+mod changes;
 mod copying;
 mod edits;
 mod element;
@@ -26,10 +28,12 @@ mod object;
 mod object_mut;
 mod objects;
 mod plain;
+mod scope;
 mod state;
 mod values;
 
 pub use assign::{Assign, Attach};
+pub use changes::{Change, TypedChanges, TypedCommit};
 pub use copying::{COPIES_PER_OBJECT_MAX, COPY_DEPTH_MAX, Copying};
 pub use element::{Element, Family, Place, Places, Single, Whole};
 pub use error::{ReadError, SchemaMismatch, WriteError};
@@ -47,7 +51,8 @@ pub use objects::{Objects, ObjectsMut};
 pub use plain::{Enumeration, EnumerationTable, Plain, PlainFamily};
 #[doc(hidden)]
 pub use plain::{enumeration_scalar, enumeration_value};
+pub use scope::{NewScopeError, TryUpdateError, TypedScope, UpdateError};
 #[doc(hidden)]
 pub use state::schema_of;
-pub use state::{SchemaExt, TransactError, check_schema, read, state_of, transact};
+pub use state::{SchemaExt, TransactError, check_schema, graph_of, read, state_of, transact};
 pub use values::{Values, ValuesMut};

@@ -1,5 +1,6 @@
 //! The trait that `#[derive(Model)]` implements.
 
+use std::fmt;
 use std::sync::Arc;
 
 use jetstream_core::model::{Schema, SchemaBuilder};
@@ -127,7 +128,7 @@ pub trait Model: Element + Held<Model = Self> + Extends<Self> + Send {
 }
 
 /// What all generated types that read an object have in common.
-pub trait ModelRef<'a>: Copy {
+pub trait ModelRef<'a>: Copy + fmt::Debug {
     /// The model.
     type Model: Model<Ref<'a> = Self>;
 
@@ -138,7 +139,7 @@ pub trait ModelRef<'a>: Copy {
 }
 
 /// What all generated types that change an object have in common.
-pub trait ModelMut<'a> {
+pub trait ModelMut<'a>: fmt::Debug {
     /// The model.
     type Model: Model<Mut<'a> = Self>;
 
@@ -151,7 +152,7 @@ pub trait ModelMut<'a> {
 }
 
 /// What all generated enums of properties have in common.
-pub trait ModelProperty: Copy + std::fmt::Debug + PartialEq + Send + 'static {
+pub trait ModelProperty: Copy + fmt::Debug + PartialEq + Send + 'static {
     /// The property's name on the wire.
     fn name(&self) -> &'static str;
     /// The property with this name on the wire.

@@ -16,7 +16,7 @@ use super::edits::Edits;
 use super::new_object::NewObjects;
 use super::object::Reader;
 use super::object_mut::Writer;
-use super::{Model, ModelMut, ModelRef, SchemaMismatch, WriteError};
+use super::{Model, ModelMut, ModelRef, NewScopeError, SchemaMismatch, WriteError};
 
 /// Derived models in a schema that is put together at run time.
 ///
@@ -74,6 +74,16 @@ pub fn state_of<M: Model>(root: M) -> Result<(ObjectId, Vec<Fragment>), WriteErr
             Ok((id, fragments))
         }
     }
+}
+
+/// A value as the graph of a scope, for [`Scope::builder`](crate::Scope::builder).
+///
+/// # Errors
+///
+/// What no property can hold, and every [`Id`](super::Id) that leads nowhere.
+pub fn graph_of<M: Model>(root: M) -> Result<Graph, NewScopeError> {
+    let (id, fragments) = state_of(root)?;
+    Graph::from_state(M::schema(), id, fragments).map_err(NewScopeError::State)
 }
 
 /// Reads a graph whose root is an `M`.

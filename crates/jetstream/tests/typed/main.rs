@@ -2,6 +2,7 @@
 
 mod accessors;
 mod schema;
+mod scopes;
 mod transactions;
 mod values;
 
