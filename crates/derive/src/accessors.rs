@@ -201,9 +201,9 @@ impl Parts {
 fn getters(item: &ModelItem, lifetime: &TokenStream, object: &TokenStream) -> TokenStream {
     let visibility = &item.visibility;
     let getters = item.properties.iter().enumerate().map(|(index, property)| {
-        let Property { field, ty, docs, .. } = property;
-        let key = item.key(index);
-        let returns = returned(ty, lifetime);
+        let Property { field, docs, .. } = property;
+        let (as_field, key) = (property.as_field(), item.key(index));
+        let returns = returned(property, lifetime);
         let doc = (docs.is_empty())
             .then(|| format!("The property `{}`.", property.name))
             .map(|doc| quote!(#[doc = #doc]));
@@ -211,7 +211,7 @@ fn getters(item: &ModelItem, lifetime: &TokenStream, object: &TokenStream) -> To
             #(#docs)*
             #doc
             #visibility fn #field(&self) -> #returns {
-                <#ty as ::jetstream::typed::Field>::get(#object, #key)
+                #as_field::get(#object, #key)
             }
         }
     });
@@ -219,24 +219,28 @@ fn getters(item: &ModelItem, lifetime: &TokenStream, object: &TokenStream) -> To
 }
 
 /// What a getter returns; written out for the most common types, so that editors show it readably.
-fn returned(ty: &Type, lifetime: &TokenStream) -> TokenStream {
+fn returned(property: &Property, lifetime: &TokenStream) -> TokenStream {
+    let ty = &property.ty;
     if is_named(ty, "String") {
         quote!(& #lifetime str)
     } else if is_named(ty, "f64") || is_named(ty, "bool") {
         quote!(#ty)
     } else {
-        quote!(<#ty as ::jetstream::typed::Field>::Get<#lifetime>)
+        let field = property.as_field();
+        quote!(#field::Get<#lifetime>)
     }
 }
 
 fn setter(item: &ModelItem, index: usize) -> TokenStream {
-    let Property { field, ty, name, .. } = &item.properties[index];
+    let property = &item.properties[index];
+    let Property { field, ty, name, .. } = property;
+    let as_field = property.as_field();
     let visibility = &item.visibility;
     let key = item.key(index);
     let set = format_ident!("set_{}", plain(field));
     let set_doc = format!("Sets the property `{name}`.");
     let assign = quote! {
-        ::jetstream::typed::Assign::<<#ty as ::jetstream::typed::Field>::Kind>::assign(
+        ::jetstream::typed::Assign::<#as_field::Kind>::assign(
             value,
             &mut ::jetstream::typed::ModelMut::object_mut(self),
             #key,
@@ -253,7 +257,7 @@ fn setter(item: &ModelItem, index: usize) -> TokenStream {
             #[doc = #set_doc]
             #visibility fn #set<V>(&mut self, value: V) -> V::Output
             where
-                V: ::jetstream::typed::Assign<<#ty as ::jetstream::typed::Field>::Kind>,
+                V: ::jetstream::typed::Assign<#as_field::Kind>,
             {
                 #assign
             }
@@ -270,8 +274,8 @@ fn setter(item: &ModelItem, index: usize) -> TokenStream {
         #set
 
         #[doc = #edit_doc]
-        #visibility fn #edit(&mut self) -> <#ty as ::jetstream::typed::Field>::Edit<'_> {
-            <#ty as ::jetstream::typed::Field>::edit(
+        #visibility fn #edit(&mut self) -> #as_field::Edit<'_> {
+            #as_field::edit(
                 ::jetstream::typed::ModelMut::object_mut(self),
                 #key,
             )
@@ -286,12 +290,11 @@ fn argument(ty: &Type) -> Option<TokenStream> {
         let exact = is_plain(element) && !is_named(element, "String");
         return exact.then(|| quote!(impl ::std::iter::IntoIterator<Item = #element>));
     }
-    let target = inner(ty, "Option").unwrap_or(ty);
-    if !is_plain(target) {
-        return None;
+    match inner(ty, "Option") {
+        Some(target) if !is_plain(target) => None,
+        None if !is_named(ty, "String") => Some(quote!(#ty)),
+        _ => Some(quote!(impl ::std::convert::Into<#ty>)),
     }
-    let exact = inner(ty, "Option").is_none() && !is_named(ty, "String");
-    Some(if exact { quote!(#ty) } else { quote!(impl ::std::convert::Into<#ty>) })
 }
 
 fn inherent_of_reference(item: &ModelItem) -> TokenStream {

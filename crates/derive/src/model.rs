@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
-use proc_macro2::TokenStream;
-use quote::{format_ident, quote};
+use proc_macro2::{Span, TokenStream};
+use quote::{format_ident, quote, quote_spanned};
+use syn::spanned::Spanned;
 use syn::{DataStruct, DeriveInput, Error, Expr, Fields, Ident, LitStr, Path, Type, Visibility};
 
 use crate::attributes::{FieldAttributes, ItemAttributes};
@@ -37,6 +38,17 @@ pub(crate) struct Property {
     /// The doc comment of the field, handed on to its accessor.
     pub(crate) docs: Vec<syn::Attribute>,
     default: Option<Expr>,
+}
+
+impl Property {
+    /// The field's type as a `Field`, placed where the type is written, so that the compiler points there
+    /// if it is none.
+    pub(crate) fn as_field(&self) -> TokenStream {
+        let ty = &self.ty;
+        quote_spanned!(ty.span().resolved_at(Span::call_site())=>
+            <#ty as ::jetstream::typed::Field>
+        )
+    }
 }
 
 pub(crate) fn expand(input: &DeriveInput, data: &DataStruct) -> syn::Result<TokenStream> {
@@ -191,23 +203,27 @@ impl ModelItem {
             .base
             .as_ref()
             .map(|Base { ty, .. }| quote!(.extends(<#ty as ::jetstream::typed::Model>::NAME)));
-        let properties = self.properties.iter().map(|Property { ty, name, default, .. }| {
+        let properties = self.properties.iter().map(|property| {
+            let Property { ty, name, default, .. } = property;
+            let field = property.as_field();
             let default = match default {
                 Some(default) => {
                     let value = default_value(ty, default);
-                    quote!(::jetstream::typed::SingleField::default_scalar(#value))
+                    quote_spanned!(default.span().resolved_at(Span::call_site())=>
+                        <#ty as ::jetstream::typed::SingleField>::default_scalar(#value)
+                    )
                 }
                 None => quote!(::std::option::Option::None),
             };
             quote! {
                 .define(::jetstream::core::model::schema::PropertyDefinition {
                     name: ::std::string::String::from(#name),
-                    kind: <#ty as ::jetstream::typed::Field>::type_name(),
+                    kind: #field::type_name(),
                     default: #default,
                 })
             }
         });
-        let types = self.properties.iter().map(|property| &property.ty);
+        let fields = self.properties.iter().map(Property::as_field);
         let models = self.base.iter().map(|base| {
             let ty = &base.ty;
             quote!(#ty)
@@ -221,7 +237,7 @@ impl ModelItem {
                 let model = <::jetstream::core::model::schema::ModelBuilder as
                     ::std::default::Default>::default() #extends #(#properties)*;
                 if schema.add_model(#name, model) {
-                    #(<#types as ::jetstream::typed::Field>::define_types(schema);)*
+                    #(#fields::define_types(schema);)*
                     #(<#models as ::jetstream::typed::Model>::define(schema);)*
                 }
             }
@@ -233,8 +249,8 @@ impl ModelItem {
             |Base { field, .. }| quote!(::jetstream::typed::Model::write(self.#field, object);),
         );
         let properties = self.properties.iter().enumerate().map(|(index, property)| {
-            let (field, key) = (&property.field, self.key(index));
-            quote!(::jetstream::typed::Field::write(self.#field, object, #key);)
+            let (name, field, key) = (&property.field, property.as_field(), self.key(index));
+            quote!(#field::write(self.#name, object, #key);)
         });
         quote! {
             fn write(self, object: &mut ::jetstream::typed::NewObject<'_, '_>) {
@@ -250,8 +266,8 @@ impl ModelItem {
             |Base { field, .. }| quote!(#field: ::jetstream::typed::Model::read(object, copy)?,),
         );
         let properties = self.properties.iter().enumerate().map(|(index, property)| {
-            let (field, key) = (&property.field, self.key(index));
-            quote!(#field: ::jetstream::typed::Field::read(object, #key, copy)?,)
+            let (name, field, key) = (&property.field, property.as_field(), self.key(index));
+            quote!(#name: #field::read(object, #key, copy)?,)
         });
         quote! {
             fn read(
@@ -273,12 +289,13 @@ impl ModelItem {
             .base
             .as_ref()
             .map(|Base { field, ty }| quote!(#field: <#ty as ::std::default::Default>::default(),));
-        let properties = self.properties.iter().map(|Property { field, ty, default, .. }| {
-            let value = match default {
-                Some(default) => default_value(ty, default),
-                None => quote!(<#ty as ::jetstream::typed::Field>::initial()),
+        let properties = self.properties.iter().map(|property| {
+            let (name, field) = (&property.field, property.as_field());
+            let value = match &property.default {
+                Some(default) => default_value(&property.ty, default),
+                None => quote!(#field::initial()),
             };
-            quote!(#field: #value,)
+            quote!(#name: #value,)
         });
         quote! {
             /// What a new object has: the defaults of the model, otherwise nothing.
@@ -341,7 +358,9 @@ fn default_value(ty: &Type, default: &Expr) -> TokenStream {
     if accessors::is_integer(ty) || accessors::is_named(ty, "bool") {
         quote!({ let value: #ty = #default; value })
     } else {
-        quote!(<_ as ::std::convert::Into<#ty>>::into(#default))
+        quote_spanned!(default.span().resolved_at(Span::call_site())=>
+            <_ as ::std::convert::Into<#ty>>::into(#default)
+        )
     }
 }
 

@@ -90,6 +90,10 @@ use super::{Copying, Element, Held, NewObject, Object, ObjectMut, ReadError};
 ///
 /// With `#[model(extends)] person: Person`, the accessors of a `Cook` have those of a `Person` as if they
 /// were their own, and [`Extends`] lets a `Cook` go wherever a `Person` does.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no model",
+    label = "no struct with `#[derive(Model)]`"
+)]
 pub trait Model: Element + Held<Model = Self> + Extends<Self> + Send {
     /// The name in the schema, `clsName` on the wire.
     const NAME: &'static str;
@@ -162,7 +166,7 @@ pub trait ModelProperty: Copy + fmt::Debug + PartialEq + Send + 'static {
 /// A model that is `M` or a submodel of it, at any distance: where an `M` is asked for, it will do.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not `{M}`, nor a submodel of it",
-    label = "an `{M}` is asked for here",
+    label = "`{M}` is asked for here",
     note = "a submodel has a field `#[model(extends)]` of its supermodel's type"
 )]
 pub trait Extends<M> {}
@@ -170,3 +174,64 @@ pub trait Extends<M> {}
 /// Checks at compile time that `#[model(submodels(…))]` names submodels.
 #[doc(hidden)]
 pub const fn check_submodel<S: Model + Extends<M>, M: Model>() {}
+
+/// Mistakes that the compiler finds; the derive's own are tested with it.
+///
+/// A reference can always be unset:
+///
+/// ```compile_fail,E0277
+/// # use jetstream::Model;
+/// #[derive(Model)] struct Shape { x: f64 }
+/// #[derive(Model)] struct Canvas { shape: Shape }
+/// ```
+///
+/// A type that is no model and no plain value:
+///
+/// ```compile_fail,E0277
+/// # use jetstream::Model;
+/// struct Shape { x: f64 }
+/// #[derive(Model)] struct Canvas { shapes: Vec<Shape> }
+/// ```
+///
+/// A default for a reference:
+///
+/// ```compile_fail,E0277
+/// # use jetstream::Model;
+/// #[derive(Model)] struct Shape { x: f64 }
+/// #[derive(Model)] struct Canvas { #[model(default = Shape { x: 1.0 })] shape: Option<Shape> }
+/// ```
+///
+/// A `Default` beside the one that is derived with the model:
+///
+/// ```compile_fail,E0119
+/// # use jetstream::Model;
+/// #[derive(Model, Default)] struct Shape { x: f64 }
+/// ```
+///
+/// `submodels` with what is none:
+///
+/// ```compile_fail,E0277
+/// # use jetstream::Model;
+/// #[derive(Model)] struct Circle { x: f64 }
+/// #[derive(Model)] #[model(submodels(Circle))] struct Shape { x: f64 }
+/// ```
+///
+/// An object of another model in a collection, and an accessor kept beyond its transaction:
+///
+/// ```compile_fail,E0277
+/// # use jetstream::{Model, Scope};
+/// # #[derive(Model)] struct Shape { x: f64 }
+/// # #[derive(Model)] struct Canvas { shapes: Vec<Shape> }
+/// let scope = Scope::with_root("Canvas", Canvas::default());
+/// let _ = scope.update(|canvas| canvas.shapes_mut().push(Canvas::default()));
+/// ```
+///
+/// ```compile_fail
+/// # use jetstream::{Model, Scope};
+/// # #[derive(Model)] struct Shape { x: f64 }
+/// # #[derive(Model)] struct Canvas { shapes: Vec<Shape> }
+/// let scope = Scope::with_root("Canvas", Canvas::default());
+/// let _ = scope.read(|canvas| canvas.shapes());
+/// ```
+#[cfg(doctest)]
+struct Mistakes;

@@ -17,7 +17,8 @@ use super::{
 /// Implemented for the plain types and, through [`Enumeration`], by `#[derive(Model)]` on enums.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no plain value",
-    label = "plain are `String`, `f64`, `f32`, integers, `bool`, `Timestamp`, `SystemTime` and enumerations"
+    label = "plain are `String`, `f64`, `f32`, integers, `bool`, `Timestamp`, `SystemTime` and enumerations",
+    note = "a reference to another model can always be unset: write `Option<M>` or `Option<Id<M>>`"
 )]
 pub trait Plain: Sized + 'static {
     /// What reading one in place gives: `&str` for a `String`; for integers a `Result`, since a

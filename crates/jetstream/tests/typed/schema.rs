@@ -89,6 +89,19 @@ fn derived_models_are_the_same_schema_as_those_of_a_builder() {
     assert_eq!(describe(&Kitchen::schema()), describe(&built().unwrap()));
 }
 
+#[cfg(feature = "config")]
+#[test]
+fn derived_models_are_the_same_schema_as_those_of_a_configuration_file() {
+    let config = jetstream::config::Config::parse(
+        "jetstream.toml",
+        include_str!("kitchen.toml"),
+        std::path::Path::new(""),
+        &[],
+    );
+    let config = config.unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    assert_eq!(describe(&Kitchen::schema()), describe(&config.schema));
+}
+
 #[test]
 fn several_derived_models_that_share_others_make_one_schema() {
     let one = Schema::builder().with::<Kitchen>().build().unwrap();
