@@ -48,6 +48,20 @@ impl Timestamp {
         self.0 as f64 / 1000.0
     }
 
+    /// As an ISO-8601 text in UTC with milliseconds, as JavaScript's `toISOString` writes it. `None` for
+    /// years that need a sign.
+    pub fn to_iso8601(self) -> Option<String> {
+        use ::time::OffsetDateTime;
+        use ::time::macros::format_description;
+
+        let format = format_description!(
+            "[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z"
+        );
+        let moment =
+            OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000_000).ok()?;
+        if moment.year() < 0 { None } else { moment.format(&format).ok() }
+    }
+
     /// Reads an ISO-8601 text: a date, or a date and a time with a zone (without one: UTC, so that the
     /// same text is the same moment everywhere).
     pub fn parse(text: &str) -> Option<Self> {
@@ -103,6 +117,20 @@ mod tests {
         ];
         for (text, expected) in cases {
             assert_eq!(Timestamp::parse(text).map(|t| t.0), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_date_is_written_as_javascript_writes_it() {
+        for (millis, expected) in [
+            (1_577_934_245_678, Some("2020-01-02T03:04:05.678Z")),
+            (0, Some("1970-01-01T00:00:00.000Z")),
+            (-1, Some("1969-12-31T23:59:59.999Z")),
+            (951_782_400_000, Some("2000-02-29T00:00:00.000Z")),
+            (Timestamp::MAX_MILLIS, None),
+            (-Timestamp::MAX_MILLIS, None),
+        ] {
+            assert_eq!(Timestamp(millis).to_iso8601().as_deref(), expected);
         }
     }
 

@@ -13,6 +13,7 @@
 
 pub mod constraint;
 pub mod fragment;
+pub mod merge;
 pub mod rejection;
 pub mod schema;
 pub mod spelling;

@@ -7,9 +7,12 @@
 mod members;
 mod state;
 mod tell;
+mod told;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+
+use indexmap::IndexSet;
 
 use crate::ids::{
     MemberId, MessageIndex, ObjectId, Origin, Revision, SessionId, SharedText, Ticket,
@@ -17,7 +20,8 @@ use crate::ids::{
 use crate::limits::Limits;
 use crate::model::constraint::{Constraint, admits};
 use crate::model::{
-    ChangeSet, Fragment, Graph, JudgeLimits, Judgement, ProcedureName, PropertyId, Rejection, judge,
+    ChangeSet, Fragment, FragmentKind, Graph, JudgeLimits, Judgement, ProcedureName, PropertyId,
+    Rejection, judge,
 };
 use crate::time::{Millis, Now, Timestamp};
 use crate::wire::encode;
@@ -25,6 +29,7 @@ use crate::wire::message::Dialect;
 
 use members::Members;
 pub use state::{encode_state, state_fragments};
+use told::{Place, Told};
 
 /// What the shell tells a scope.
 #[derive(Debug)]
@@ -47,6 +52,14 @@ pub enum Input {
     Resync {
         /// Which.
         member: MemberId,
+    },
+    /// A member has acknowledged everything of this scope up to this revision. Only worth telling of
+    /// members below 1.0.
+    Seen {
+        /// Which.
+        member: MemberId,
+        /// Up to where.
+        revision: Revision,
     },
     /// A member's ChangeSet. Answered by [`Output::Reply`].
     Sync {
@@ -80,7 +93,19 @@ pub enum Output {
     State {
         /// Who.
         member: MemberId,
+        /// The revision that it is the state of.
+        revision: Revision,
         /// `"rootUUID":…,"fragments":[…]`.
+        body: SharedText,
+    },
+    /// State present values to a member below 1.0 that may show others: its own edit crossed somebody
+    /// else's.
+    Repair {
+        /// Who.
+        member: MemberId,
+        /// The revision whose values these are.
+        revision: Revision,
+        /// `[…]`, the fragments.
         body: SharedText,
     },
     /// Give the member its answer.
@@ -89,6 +114,8 @@ pub enum Output {
         member: MemberId,
         /// The message that is answered.
         message: MessageIndex,
+        /// The scope's revision with it.
+        revision: Revision,
         /// `[…]`, one entry a fragment.
         body: SharedText,
     },
@@ -169,6 +196,7 @@ pub struct Scope {
     options: Options,
     limits: JudgeLimits,
     members: Members,
+    told: Told,
     revision: Revision,
     /// The last commit that the shell reported as durable.
     persisted: Revision,
@@ -191,6 +219,7 @@ impl Scope {
             limits: JudgeLimits::from(&*options.limits),
             options,
             members: Members::default(),
+            told: Told::default(),
             revision,
             persisted: revision,
             gate: VecDeque::new(),
@@ -204,14 +233,22 @@ impl Scope {
         match input {
             Input::Join { member, session, dialect } => {
                 self.members.join(member, session, dialect);
+                if dialect == Dialect::Original {
+                    self.told.join(member, self.revision);
+                }
                 self.tell_state(member, out);
             }
-            Input::Leave { member } => self.members.leave(member),
+            Input::Leave { member } => {
+                self.members.leave(member);
+                self.told.leave(member);
+            }
             Input::Resync { member } => {
                 if self.members.get(member).is_some() {
+                    self.told.tell_state(member, self.revision);
                     self.tell_state(member, out);
                 }
             }
+            Input::Seen { member, revision } => self.told.see(member, revision),
             Input::Sync { member, message, changes } => {
                 self.sync(now, member, message, &changes, out);
             }
@@ -257,16 +294,24 @@ impl Scope {
         out: &mut Vec<Output>,
     ) {
         let Some(author) = self.members.get(member) else { return };
-        let judgement = match self.admit(changes) {
-            Ok(()) => judge(&self.graph, changes, &self.limits),
-            Err(refusal) => refuse_all(changes, &refusal),
+        let meant = self.told.understand(&self.graph, member, changes);
+        let judgement = match self.admit(&meant) {
+            Ok(()) => judge(&self.graph, &meant, &self.limits),
+            Err(refusal) => refuse_all(&meant, &refusal),
         };
-        let completed = tell::completed(self.graph.schema(), changes, &judgement.replies);
-        let reply =
-            tell::reply(self.graph.schema(), author.dialect, &judgement.replies, &completed);
-        let origin = Origin { session: author.session, message };
-        let told = self.commit(now, Some(origin), changes, judgement, &completed, &reply, out);
-        self.pass(Output::Reply { member, message, body: reply }, out);
+        let replies = judgement.replies.clone();
+        let completed = tell::completed(self.graph.schema(), &meant, &replies);
+        let body = tell::reply(self.graph.schema(), author.dialect, &replies, &completed);
+        let by =
+            By { author: Some(member), origin: Some(Origin { session: author.session, message }) };
+        let told = self.commit(now, by, &meant, judgement, &completed, &body, out);
+        let revision = self.revision;
+        self.pass(Output::Reply { member, message, revision, body }, out);
+        let repair = self.told.repair(&self.graph, revision, member, changes, &replies);
+        if !repair.is_empty() {
+            let body = encode::fragments(self.graph.schema(), &repair, Dialect::Original);
+            self.pass(Output::Repair { member, revision, body }, out);
+        }
         if let Some((commit, bodies)) = told {
             self.pass(Output::Broadcast { commit, except: Some(member), bodies }, out);
         }
@@ -276,7 +321,8 @@ impl Scope {
         let judgement = judge(&self.graph, changes, &self.limits);
         let completed = tell::completed(self.graph.schema(), changes, &judgement.replies);
         let result = judgement.replies.clone();
-        let told = self.commit(now, None, changes, judgement, &completed, &"[]".into(), out);
+        let by = By { author: None, origin: None };
+        let told = self.commit(now, by, changes, judgement, &completed, &"[]".into(), out);
         let revision = self.revision;
         self.pass(Output::Updated { ticket, result, revision }, out);
         if let Some((commit, bodies)) = told {
@@ -310,7 +356,7 @@ impl Scope {
     fn commit(
         &mut self,
         now: Now,
-        origin: Option<Origin>,
+        by: By,
         changes: &ChangeSet,
         judgement: Judgement,
         completed: &[tell::Completed<'_>],
@@ -318,15 +364,18 @@ impl Scope {
         out: &mut Vec<Output>,
     ) -> Option<(Arc<Commit>, Bodies)> {
         let plan = judgement.plan?;
+        let places = changed_places(completed, &judgement.touched);
+        self.told.before(&self.graph, self.revision, &places);
         self.graph.apply(plan);
         self.revision = self.revision.next();
         self.state = None;
+        self.told.after(&self.graph, self.revision, by.author, &places);
         let fragments: Arc<[Fragment]> =
             completed.iter().map(|c| c.fragment.clone().into_owned()).collect();
         let commit = Arc::new(Commit {
             revision: self.revision,
             time: now.wall,
-            origin,
+            origin: by.origin,
             fragments,
             reply: reply.clone(),
         });
@@ -358,7 +407,7 @@ impl Scope {
 
     fn tell_state(&mut self, member: MemberId, out: &mut Vec<Output>) {
         let body = self.state.get_or_insert_with(|| encode_state(&self.graph)).clone();
-        self.pass(Output::State { member, body }, out);
+        self.pass(Output::State { member, revision: self.revision, body }, out);
     }
 
     /// Lets an output out at once, or once what it depends on is durable.
@@ -377,6 +426,21 @@ impl Scope {
             out.extend(self.gate.pop_front().map(|(_, output)| output));
         }
     }
+}
+
+/// Where a commit comes from.
+struct By {
+    author: Option<MemberId>,
+    origin: Option<Origin>,
+}
+
+/// The properties that a commit changes, each once.
+fn changed_places(completed: &[tell::Completed<'_>], touched: &[Place]) -> Vec<Place> {
+    let fragments = completed.iter().map(|completed| &completed.fragment);
+    let changes = fragments.filter(|fragment| fragment.kind != FragmentKind::Add);
+    let set = changes.flat_map(|f| f.properties.iter().map(|(property, _)| (f.object, *property)));
+    let places: IndexSet<Place> = set.chain(touched.iter().copied()).collect();
+    places.into_iter().collect()
 }
 
 fn refuse_all(changes: &ChangeSet, refusal: &Rejection) -> Judgement {

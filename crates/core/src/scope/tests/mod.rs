@@ -1,5 +1,7 @@
 //! Stories of a scope: who is told what, and when.
 
+mod original;
+
 use super::*;
 use crate::ids::ObjectId;
 use crate::model::{CollectionEdit, FragmentKind, PropertyId, Scalar, Schema, Value};
@@ -102,8 +104,9 @@ fn line(output: &Output) -> String {
     };
     match output {
         Output::Commit(commit) => format!("commit {}", commit.revision),
-        Output::State { member, body } => format!("{member} state {}", short(body)),
-        Output::Reply { member, message, body } => format!("{member} reply {message} {body}"),
+        Output::State { member, body, .. } => format!("{member} state {}", short(body)),
+        Output::Reply { member, message, body, .. } => format!("{member} reply {message} {body}"),
+        Output::Repair { member, body, .. } => format!("{member} repair {}", short(body)),
         Output::Broadcast { except, bodies, .. } => {
             let body = |body: &Option<SharedText>| body.as_deref().map(short).unwrap_or_default();
             let except = except.map_or("nobody".to_owned(), |member| member.to_string());

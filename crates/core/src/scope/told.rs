@@ -1,0 +1,434 @@
+//! What members below 1.0 were told, and may not have seen when they made their next edit.
+//!
+//! The original's clients apply what arrives over their own edits, and send whole collections. When such
+//! an edit crosses a change by somebody else, client and server end with different values, or the edit
+//! takes back what the other one did. So for these members a scope remembers the properties that were
+//! changed since what they have acknowledged, and the collections that they may have had, and
+//! - reads a whole collection as an edit of the one that explains it best ([`Told::understand`]),
+//! - states the present value again where a member may show another one ([`Told::repair`]).
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+
+use indexmap::IndexSet;
+
+use crate::ids::{MemberId, ObjectId, Revision};
+use crate::model::merge::rebase;
+use crate::model::{
+    ChangeSet, Fragment, FragmentKind, Graph, ObjectRef, PropertyId, PropertyType, Rejection,
+    Scalar, Value,
+};
+
+/// A property of an object.
+pub(super) type Place = (ObjectId, PropertyId);
+
+/// What the members below 1.0 were told since what they have acknowledged.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    members: BTreeMap<MemberId, Record>,
+    changes: HashMap<Place, Changes>,
+    /// The values that collections of references have had.
+    versions: HashMap<Place, VecDeque<Version>>,
+    /// The entries of `changes` and `versions`, oldest first.
+    log: VecDeque<(Revision, Place)>,
+    /// Up to here nothing is known any more: members that have not seen so much are repaired always.
+    forgotten: Revision,
+}
+
+/// Who changed a property lately.
+#[derive(Debug, Clone, Copy)]
+struct Changes {
+    last: (Revision, Option<MemberId>),
+    /// The latest by anybody but the author of the last.
+    by_another: Revision,
+}
+
+#[derive(Debug)]
+struct Version {
+    revision: Revision,
+    elements: Arc<[ObjectId]>,
+}
+
+/// What is known of one member.
+#[derive(Debug, Default)]
+struct Record {
+    /// Everything up to here it had acknowledged one acknowledgement ago. An edit that it made before it
+    /// acknowledged something may still come after that acknowledgement, but not after the next.
+    seen: Revision,
+    /// Everything up to here it has acknowledged.
+    acknowledged: Revision,
+    /// When it got a whole state: until that is acknowledged, any property may be another.
+    state: Revision,
+    /// Repairs that it may not have seen.
+    repairs: HashMap<Place, Revision>,
+    /// The collections that it sent last, and the revisions that came of them: until it has seen those,
+    /// its next edit may build on what it sent.
+    sent: HashMap<Place, (Revision, Arc<[ObjectId]>)>,
+    /// Collections that it emptied because an edit was refused. It will tell us so as if it were an edit.
+    emptied: HashMap<Place, Revision>,
+    /// It writes dates as text, so that is how it reads them best.
+    writes_dates_as_text: bool,
+}
+
+/// Past so many changes that somebody has not acknowledged, the oldest are forgotten.
+const LOG_MAX: usize = 100_000;
+/// Past so many versions of one collection, the oldest are forgotten: a member that has not seen that
+/// much is understood as if it had seen more.
+const VERSIONS_MAX: usize = 64;
+
+impl Told {
+    pub(super) fn join(&mut self, member: MemberId, revision: Revision) {
+        let record = Record { seen: revision, acknowledged: revision, ..Record::default() };
+        self.members.insert(member, record);
+    }
+
+    pub(super) fn leave(&mut self, member: MemberId) {
+        self.members.remove(&member);
+        self.prune();
+    }
+
+    /// Notes that a member gets the whole state at this revision.
+    pub(super) fn tell_state(&mut self, member: MemberId, revision: Revision) {
+        if let Some(record) = self.members.get_mut(&member) {
+            record.state = revision;
+        }
+    }
+
+    /// Notes that a member has acknowledged everything up to this revision.
+    pub(super) fn see(&mut self, member: MemberId, revision: Revision) {
+        let Some(record) = self.members.get_mut(&member) else { return };
+        let seen = record.acknowledged;
+        record.acknowledged = seen.max(revision);
+        if seen <= record.seen {
+            return;
+        }
+        record.seen = seen;
+        record.repairs.retain(|_, told| *told > seen);
+        record.emptied.retain(|_, told| *told > seen);
+        record.sent.retain(|_, (told, _)| *told > seen);
+        self.prune();
+    }
+
+    /// Reads the whole collections of a member's ChangeSet as the edits that they are.
+    pub(super) fn understand<'a>(
+        &self,
+        graph: &Graph,
+        member: MemberId,
+        changes: &'a ChangeSet,
+    ) -> Cow<'a, ChangeSet> {
+        let mut changes = Cow::Borrowed(changes);
+        let Some(record) = self.members.get(&member) else { return changes };
+        for index in 0..changes.fragments.len() {
+            let Ok(fragment) = &changes.fragments[index] else { continue };
+            let Some(object) = graph.object(fragment.object) else { continue };
+            if object.model() != fragment.model {
+                continue;
+            }
+            let meant: Vec<(usize, Value)> = fragment
+                .properties
+                .iter()
+                .enumerate()
+                .filter_map(|(slot, (property, sent))| {
+                    Some((slot, self.meant(record, object, *property, sent)?))
+                })
+                .collect();
+            for (slot, value) in meant {
+                if let Ok(fragment) = &mut changes.to_mut().fragments[index] {
+                    fragment.properties[slot].1 = value;
+                }
+            }
+        }
+        changes
+    }
+
+    /// What a member means by a whole collection, if it is something else than what it says.
+    fn meant(
+        &self,
+        record: &Record,
+        object: ObjectRef<'_>,
+        property: PropertyId,
+        sent: &Value,
+    ) -> Option<Value> {
+        let place = (object.id(), property);
+        let empty = match sent {
+            Value::References(elements) => elements.is_empty(),
+            Value::Scalars(elements) => elements.is_empty(),
+            Value::Scalar(_) | Value::Reference(_) => return None,
+        };
+        if empty && record.emptied.contains_key(&place) {
+            return Some(object.value(property));
+        }
+        let Value::References(sent) = sent else { return None };
+        let bases = self.bases(record, place);
+        if bases.is_empty() {
+            return None;
+        }
+        let Value::References(present) = object.value(property) else { return None };
+        // A client does not send what it has: a base that explains everything is none.
+        let result = rebase(bases.iter().map(|base| &**base), sent, &present);
+        (result[..] != sent[..]).then(|| Value::References(result.into()))
+    }
+
+    /// The collections that a member may have had at this place when it made an edit, latest first.
+    fn bases(&self, record: &Record, place: Place) -> Vec<Arc<[ObjectId]>> {
+        let mut bases: Vec<Arc<[ObjectId]>> = Vec::new();
+        if let Some(versions) = self.versions.get(&place) {
+            let seen = versions.iter().rposition(|v| v.revision <= record.seen).unwrap_or(0);
+            bases.extend(versions.iter().skip(seen).rev().map(|v| v.elements.clone()));
+        }
+        bases.extend(record.sent.get(&place).map(|(_, elements)| elements.clone()));
+        if record.emptied.contains_key(&place) {
+            bases.push([].into());
+        }
+        bases
+    }
+
+    /// Notes the values of collections that are about to change for the first time.
+    pub(super) fn before(&mut self, graph: &Graph, revision: Revision, places: &[Place]) {
+        if self.members.is_empty() {
+            return;
+        }
+        for place in places {
+            if !self.versions.contains_key(place) {
+                self.note_version(graph, revision, *place);
+            }
+        }
+    }
+
+    /// Notes what a commit changed.
+    pub(super) fn after(
+        &mut self,
+        graph: &Graph,
+        revision: Revision,
+        author: Option<MemberId>,
+        places: &[Place],
+    ) {
+        if self.members.is_empty() {
+            return;
+        }
+        for place in places {
+            let before = self.changes.get(place).copied();
+            let by_another = match before {
+                Some(changes) if changes.last.1 != author => changes.last.0,
+                Some(changes) => changes.by_another,
+                None => Revision(0),
+            };
+            self.changes.insert(*place, Changes { last: (revision, author), by_another });
+            self.note_version(graph, revision, *place);
+            self.log.push_back((revision, *place));
+        }
+        while self.log.len() > LOG_MAX {
+            self.forget_oldest();
+        }
+    }
+
+    fn note_version(&mut self, graph: &Graph, revision: Revision, place: Place) {
+        let Some(object) = graph.object(place.0) else { return };
+        let property = graph.schema().model(object.model()).property(place.1);
+        if !(property.is_reference() && property.is_collection()) {
+            return;
+        }
+        let elements = object.references(place.1).map(|element| element.id()).collect();
+        let versions = self.versions.entry(place).or_default();
+        versions.push_back(Version { revision, elements });
+        if versions.len() > VERSIONS_MAX {
+            versions.pop_front();
+        }
+    }
+
+    /// What a member must be told after the answer to its ChangeSet, so that it shows what is there:
+    /// first objects that it may have dropped, then values.
+    pub(super) fn repair(
+        &mut self,
+        graph: &Graph,
+        revision: Revision,
+        member: MemberId,
+        sent: &ChangeSet,
+        replies: &[Result<(), Rejection>],
+    ) -> Vec<Fragment> {
+        let Some(mut record) = self.members.remove(&member) else { return Vec::new() };
+        let mut repair = Repair { graph, restated: IndexSet::new(), changes: Vec::new() };
+        for (fragment, reply) in sent.fragments.iter().zip(replies) {
+            let Ok(fragment) = fragment else { continue };
+            record.writes_dates_as_text |= !fragment.dates_as_sent.is_empty();
+            let Some(object) = graph.object(fragment.object) else { continue };
+            if fragment.kind != FragmentKind::Change || object.model() != fragment.model {
+                continue;
+            }
+            for (property, value) in &fragment.properties {
+                let place = (object.id(), *property);
+                let present = object.value(*property);
+                let is_collection = matches!(value, Value::References(_) | Value::Scalars(_));
+                if reply.is_err() && is_collection {
+                    // The client takes a refused edit of a collection back by emptying it, and tells us.
+                    record.emptied.insert(place, revision);
+                } else if reply.is_err()
+                    || (!self.may_show_another(&record, member, place) && *value == present)
+                {
+                    continue;
+                }
+                let bases = self.bases(&record, place);
+                if let Value::References(elements) = value {
+                    record.sent.insert(place, (revision, elements.clone()));
+                    repair.restate_missing(&present, bases.iter().chain([elements]));
+                } else {
+                    repair.restate_missing(&present, [].iter());
+                }
+                record.repairs.insert(place, revision);
+                repair.changes.push((place, present));
+            }
+        }
+        self.note_sent(&mut record, revision, sent, replies);
+        for id in &repair.restated {
+            let Some(object) = graph.object(*id) else { continue };
+            let properties = graph.schema().model(object.model()).properties();
+            record.repairs.extend(properties.map(|(property, _)| ((*id, property), revision)));
+        }
+        let fragments = repair.into_fragments(record.writes_dates_as_text);
+        self.members.insert(member, record);
+        fragments
+    }
+
+    /// Remembers the collections that a member had when it sent them.
+    fn note_sent(
+        &self,
+        record: &mut Record,
+        revision: Revision,
+        sent: &ChangeSet,
+        replies: &[Result<(), Rejection>],
+    ) {
+        for (fragment, reply) in sent.fragments.iter().zip(replies) {
+            let (Ok(fragment), Ok(())) = (fragment, reply) else { continue };
+            for (property, value) in &fragment.properties {
+                let place = (fragment.object, *property);
+                if let Value::References(elements) = value
+                    && self.versions.contains_key(&place)
+                {
+                    record.sent.insert(place, (revision, elements.clone()));
+                }
+            }
+        }
+    }
+
+    fn may_show_another(&self, record: &Record, member: MemberId, place: Place) -> bool {
+        let by_others = match self.changes.get(&place) {
+            Some(changes) if changes.last.1 != Some(member) => changes.last.0,
+            Some(changes) => changes.by_another,
+            None => Revision(0),
+        };
+        let repaired = record.repairs.get(&place).copied().unwrap_or_default();
+        by_others.max(repaired).max(record.state).max(self.forgotten) > record.seen
+    }
+
+    /// Forgets what everybody has seen.
+    fn prune(&mut self) {
+        let Some(seen) = self.members.values().map(|record| record.seen).min() else {
+            *self = Self::default();
+            return;
+        };
+        while let Some((revision, _)) = self.log.front()
+            && *revision <= seen
+        {
+            let (_, place) = self.log.pop_front().expect("looked at one line above");
+            if self.changes.get(&place).is_some_and(|changes| changes.last.0 <= seen) {
+                self.changes.remove(&place);
+                self.versions.remove(&place);
+            } else if let Some(versions) = self.versions.get_mut(&place) {
+                // The latest that everybody has is what the next edit may be based on.
+                while versions.get(1).is_some_and(|version| version.revision <= seen) {
+                    versions.pop_front();
+                }
+            }
+        }
+    }
+
+    fn forget_oldest(&mut self) {
+        let Some((revision, place)) = self.log.pop_front() else { return };
+        self.forgotten = revision;
+        if self.changes.get(&place).is_some_and(|changes| changes.last.0 <= revision) {
+            self.changes.remove(&place);
+            self.versions.remove(&place);
+        }
+    }
+}
+
+/// A repair in the making.
+struct Repair<'g> {
+    graph: &'g Graph,
+    /// Objects that the member may have dropped.
+    restated: IndexSet<ObjectId>,
+    changes: Vec<(Place, Value)>,
+}
+
+impl Repair<'_> {
+    /// Restates the objects of a value that were not in every collection that the member may have had:
+    /// it drops what leaves a collection, with all that only that held.
+    fn restate_missing<'a>(
+        &mut self,
+        value: &Value,
+        had: impl Iterator<Item = &'a Arc<[ObjectId]>>,
+    ) {
+        let had: Vec<std::collections::HashSet<ObjectId>> =
+            had.map(|elements| elements.iter().copied().collect()).collect();
+        for id in value.references() {
+            if had.is_empty() || had.iter().any(|elements| !elements.contains(id)) {
+                self.restate(*id);
+            }
+        }
+    }
+
+    fn restate(&mut self, id: ObjectId) {
+        let mut stack = vec![id];
+        while let Some(id) = stack.pop() {
+            let Some(object) = self.graph.object(id) else { continue };
+            if id == self.graph.root() || !self.restated.insert(id) {
+                continue;
+            }
+            for (property, _) in self.graph.schema().model(object.model()).properties() {
+                stack.extend(object.value(property).references());
+            }
+        }
+    }
+
+    fn into_fragments(self, dates_as_text: bool) -> Vec<Fragment> {
+        let graph = self.graph;
+        let adds = self.restated.iter().filter_map(|id| graph.object(*id)).map(|object| {
+            let properties = graph.schema().model(object.model()).properties();
+            let values = properties.map(|(property, _)| (property, object.value(property)));
+            Fragment {
+                properties: values.filter(|(_, v)| *v != Value::Reference(None)).collect(),
+                ..Fragment::new(FragmentKind::Add, object.id(), object.model())
+            }
+        });
+        let mut fragments: Vec<Fragment> = adds.collect();
+        for ((id, property), value) in self.changes {
+            let Some(object) = graph.object(id) else { continue };
+            match fragments.last_mut() {
+                Some(last) if last.kind == FragmentKind::Change && last.object == id => {
+                    last.properties.push((property, value));
+                }
+                _ => fragments.push(
+                    Fragment::new(FragmentKind::Change, id, object.model()).with(property, value),
+                ),
+            }
+        }
+        if dates_as_text {
+            fragments.iter_mut().for_each(|fragment| write_dates_as_text(graph, fragment));
+        }
+        fragments
+    }
+}
+
+/// The original's JavaScript client reads a number as milliseconds, but a text as what it says.
+fn write_dates_as_text(graph: &Graph, fragment: &mut Fragment) {
+    let model = graph.schema().model(fragment.model);
+    for (property, value) in &fragment.properties {
+        if model.property(*property).kind() == PropertyType::Date
+            && let Value::Scalar(Some(Scalar::Date(date))) = value
+            && let Some(text) = date.to_iso8601()
+        {
+            fragment.dates_as_sent.push((*property, format!("\"{text}\"").into()));
+        }
+    }
+}
