@@ -31,6 +31,9 @@ enum Set {
     X(f64),
 }
 
+/// What a sent fragment changes: the object and, unless it is an add, the value before.
+type Touch = (u128, Option<Set>);
+
 /// The double of an original client.
 #[derive(Default)]
 struct Client {
@@ -42,7 +45,7 @@ struct Client {
     /// Before the first unsent edit.
     original_x: BTreeMap<u128, f64>,
     /// Sent and not answered: the message, and what each fragment changes.
-    flying: VecDeque<(u64, Vec<(u128, Option<Set>)>)>,
+    flying: VecDeque<(u64, Vec<Touch>)>,
     next_message: u64,
     received: usize,
     down: VecDeque<Down>,
@@ -155,7 +158,7 @@ impl Client {
         let place = self.flying.iter().position(|(m, _)| *m == message).expect("it was sent");
         let (_, changes) = self.flying.remove(place).expect("found one line above");
         for ((id, change), accepted) in changes.into_iter().zip(replies) {
-            let touches = |later: &(u128, Option<Set>)| later.0 == id && later.1.is_some();
+            let touches = |later: &Touch| later.0 == id && later.1.is_some();
             let later =
                 self.flying.iter().skip(place).any(|(_, changes)| changes.iter().any(touches));
             match change {
@@ -218,7 +221,7 @@ impl Room {
             None => {}
             Some(Up::Ack(count)) => {
                 let unacked = &mut self.unacked[client];
-                let last = unacked.drain(..count).last();
+                let last = unacked.drain(..count).next_back();
                 let seen = match unacked.front() {
                     Some(first) => Revision(first.0 - 1),
                     None => last.unwrap_or_default(),
@@ -297,7 +300,7 @@ impl Room {
         let it = &mut self.clients[client];
         // Acknowledgements are seconds apart, edits are sent within milliseconds: of two
         // acknowledgements the second always comes after the edits that were made before the first.
-        let quiet = it.unsent_shapes.is_none();
+        let quiet = it.unsent_shapes.is_none() && it.unsent_x.is_empty();
         if it.received > 0 && quiet {
             it.up.push_back(Up::Ack(std::mem::take(&mut it.received)));
         }
