@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::{Random, mutated, schema};
-use crate::ids::{ConnectionId, MessageIndex, ScopeIndex, SessionId, SharedText};
+use crate::ids::{ConnectionId, MessageIndex, Revision, ScopeIndex, SessionId, SharedText};
 use crate::limits::Limits;
 use crate::session::{Delivery, Frame, Input, Output, ServerSession};
 use crate::time::{Millis, Now};
@@ -102,12 +102,12 @@ impl World {
             9 => {
                 if let Some((scope, message)) = self.syncs.pop_front() {
                     let body: SharedText = "[{},{}]".into();
-                    self.deliver(scope, Delivery::Reply { message, body });
+                    self.deliver(scope, Delivery::Reply { message, revision: Revision(0), body });
                 }
             }
             10 | 11 => {
                 let body: SharedText = format!("[\"{}\"]", "s".repeat(argument as usize)).into();
-                self.deliver(scope, Delivery::Sync { body });
+                self.deliver(scope, Delivery::Sync { revision: Revision(0), body });
             }
             12 => self.state(scope, argument as usize * 20),
             13 => {
@@ -144,7 +144,7 @@ impl World {
         let root = "00000000-0000-4000-8000-000000000001";
         let text = format!(r#""rootUUID":"{root}","fragments":["{}"]"#, "s".repeat(length));
         self.longest_state = self.longest_state.max(text.len() + 200);
-        self.deliver(scope, Delivery::State { body: text.into() });
+        self.deliver(scope, Delivery::State { revision: Revision(0), body: text.into() });
     }
 
     fn decide(&mut self, argument: u64) {
@@ -167,7 +167,7 @@ impl World {
                 Output::Sync { scope, message, .. } => self.syncs.push_back((scope, message)),
                 Output::Join { scope, .. } | Output::Resync { scope } => self.state(scope, 10),
                 Output::Ended => self.ended = true,
-                Output::Leave { .. } | Output::Close { .. } => {}
+                Output::Leave { .. } | Output::Seen { .. } | Output::Close { .. } => {}
             }
         }
     }

@@ -352,6 +352,9 @@ mod tests {
     }
 
     proptest! {
+        // Each case is thousands of steps beside a list that searches.
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
         #[test]
         fn a_small_sequence_is_a_list(steps in prop::collection::vec(step(12), 0..200)) {
             run(8, &steps);

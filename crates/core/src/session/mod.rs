@@ -16,7 +16,7 @@ mod server;
 
 use std::sync::Arc;
 
-use crate::ids::{ConnectionId, MessageIndex, ScopeIndex, ScopeName, SharedText};
+use crate::ids::{ConnectionId, MessageIndex, Revision, ScopeIndex, ScopeName, SharedText};
 use crate::model::{ChangeSet, Rejection, Schema};
 
 pub use client::{ClientConfig, ClientInput, ClientOutput, ClientSession};
@@ -89,11 +89,15 @@ pub enum Input<'a> {
 pub enum Delivery {
     /// The scope's whole state: `"rootUUID":…,"fragments":[…]`.
     State {
+        /// The revision that it is the state of.
+        revision: Revision,
         /// The encoded part.
         body: SharedText,
     },
     /// What a ChangeSet of somebody else changed: `[…]`, the fragments.
     Sync {
+        /// The revision that has it.
+        revision: Revision,
         /// The encoded part.
         body: SharedText,
     },
@@ -101,6 +105,8 @@ pub enum Delivery {
     Reply {
         /// The message that is answered.
         message: MessageIndex,
+        /// The scope's revision with it.
+        revision: Revision,
         /// The encoded part.
         body: SharedText,
     },
@@ -139,6 +145,14 @@ pub enum Output {
         message: MessageIndex,
         /// What changes.
         changes: ChangeSet,
+    },
+    /// The client has acknowledged everything of this scope up to this revision. Only clients below 1.0
+    /// make this of consequence, so it only comes from their sessions.
+    Seen {
+        /// Which of the session's scopes.
+        scope: ScopeIndex,
+        /// Up to where.
+        revision: Revision,
     },
     /// The session leaves the scope.
     Leave {

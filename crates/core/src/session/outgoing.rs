@@ -1,6 +1,6 @@
 //! A message that a server has for its client, before it has an index.
 
-use crate::ids::{MessageIndex, ScopeIndex, SharedText};
+use crate::ids::{MessageIndex, Revision, ScopeIndex, SharedText};
 use crate::model::Rejection;
 use crate::wire::encode;
 
@@ -14,22 +14,40 @@ pub(super) enum Outgoing {
     /// The answer to a ScopeFetch.
     FetchReply { reply_to: MessageIndex, result: Result<ScopeIndex, Rejection> },
     /// The answer to a ScopeSync.
-    SyncReply { reply_to: MessageIndex, body: SharedText },
+    SyncReply { at: Moment, reply_to: MessageIndex, body: SharedText },
     /// A scope's state.
-    State { scope: ScopeIndex, body: SharedText },
+    State { at: Moment, body: SharedText },
     /// What somebody else changed in a scope.
-    Sync { scope: ScopeIndex, body: SharedText },
+    Sync { at: Moment, body: SharedText },
     /// What was a `State` or `Sync` and became too much to keep. It holds its place in the numbering
     /// with an empty ScopeSync.
-    Lost { scope: ScopeIndex },
+    Lost { at: Moment },
+}
+
+/// A revision of one of the session's scopes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Moment {
+    pub(super) scope: ScopeIndex,
+    pub(super) revision: Revision,
 }
 
 impl Outgoing {
     /// The scope whose state or changes it carries.
     pub(super) fn droppable_scope(&self) -> Option<ScopeIndex> {
         match self {
-            Self::State { scope, .. } | Self::Sync { scope, .. } => Some(*scope),
+            Self::State { at, .. } | Self::Sync { at, .. } => Some(at.scope),
             _ => None,
+        }
+    }
+
+    /// What a client has seen of a scope once it has this message.
+    pub(super) fn moment(&self) -> Option<Moment> {
+        match self {
+            Self::FetchReply { .. } => None,
+            Self::SyncReply { at, .. }
+            | Self::State { at, .. }
+            | Self::Sync { at, .. }
+            | Self::Lost { at } => Some(*at),
         }
     }
 
@@ -39,20 +57,20 @@ impl Outgoing {
             Self::FetchReply { reply_to, result } => {
                 frame.message(|out| encode::scope_fetch_reply(out, index, *reply_to, result));
             }
-            Self::SyncReply { reply_to, body } => {
+            Self::SyncReply { reply_to, body, .. } => {
                 frame.message(|out| encode::scope_sync_reply_head(out, index, *reply_to));
                 frame.body(body, encode::TAIL);
             }
-            Self::State { scope, body } => {
-                frame.message(|out| encode::scope_state_head(out, index, *scope));
+            Self::State { at, body } => {
+                frame.message(|out| encode::scope_state_head(out, index, at.scope));
                 frame.body(body, encode::TAIL);
             }
-            Self::Sync { scope, body } => {
-                frame.message(|out| encode::scope_sync_head(out, index, *scope));
+            Self::Sync { at, body } => {
+                frame.message(|out| encode::scope_sync_head(out, index, at.scope));
                 frame.body(body, encode::TAIL);
             }
-            Self::Lost { scope } => frame.message(|out| {
-                encode::scope_sync_head(out, index, *scope);
+            Self::Lost { at } => frame.message(|out| {
+                encode::scope_sync_head(out, index, at.scope);
                 out.push_str("[]");
                 out.push_str(encode::TAIL);
             }),

@@ -108,14 +108,25 @@ impl<M: Keep> Reliable<M> {
     /// Forgets what the other end has. What was never sent cannot be acknowledged; such a number says
     /// nothing.
     pub fn acknowledge(&mut self, ack: MessageIndex) {
+        self.acknowledge_each(ack, |_| {});
+    }
+
+    /// The same, and shows each message that the other end has to `arrived`.
+    pub fn acknowledge_each(&mut self, ack: MessageIndex, mut arrived: impl FnMut(&M)) {
         if ack > self.last_sent {
             return;
         }
         let count = (ack.0 + 1).saturating_sub(self.first_unacked().0) as usize;
         for message in self.unacked.drain(..count) {
+            arrived(&message);
             Self::discount(&mut self.bytes, &mut self.droppable_bytes, &message);
         }
         self.cursor = self.cursor.max(self.first_unacked());
+    }
+
+    /// What was sent and is not acknowledged, oldest first.
+    pub fn unacknowledged(&self) -> impl Iterator<Item = &M> {
+        self.unacked.iter()
     }
 
     /// Sends again everything after `ack` that was not acknowledged.

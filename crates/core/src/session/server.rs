@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::ids::{ConnectionId, MessageIndex, ScopeIndex, ScopeName, SessionId};
+use crate::ids::{ConnectionId, MessageIndex, Revision, ScopeIndex, ScopeName, SessionId};
 use crate::limits::Limits;
 use crate::model::{ErrorCode, Rejection, Schema};
 use crate::time::{Millis, Now, sooner};
@@ -12,7 +12,7 @@ use crate::wire::message::{ClientBody, Dialect, FragmentReply};
 
 use super::frame::Frame;
 use super::jitter::Jitter;
-use super::outgoing::Outgoing;
+use super::outgoing::{Moment, Outgoing};
 use super::reliable::{GapWatch, Reliable};
 use super::{CloseReason, Delivery, Input, Output};
 
@@ -319,21 +319,22 @@ impl ServerSession {
 
     fn deliver(&mut self, scope: ScopeIndex, delivery: Delivery) {
         match delivery {
-            Delivery::Reply { message, body } => {
+            Delivery::Reply { message, revision, body } => {
                 // A scope that was closed in the meantime has been answered for.
                 if self.requests.answered(message) {
-                    self.queue(Outgoing::SyncReply { reply_to: message, body });
+                    let at = Moment { scope, revision };
+                    self.queue(Outgoing::SyncReply { at, reply_to: message, body });
                 }
             }
-            Delivery::Sync { body } => {
+            Delivery::Sync { revision, body } => {
                 if self.scopes.is_fresh(scope) {
-                    self.queue(Outgoing::Sync { scope, body });
+                    self.queue(Outgoing::Sync { at: Moment { scope, revision }, body });
                 }
             }
-            Delivery::State { body } => {
+            Delivery::State { revision, body } => {
                 if self.scopes.schema(scope).is_some() {
                     self.scopes.refreshed(scope);
-                    self.queue(Outgoing::State { scope, body });
+                    self.queue(Outgoing::State { at: Moment { scope, revision }, body });
                 }
             }
         }
@@ -353,7 +354,8 @@ impl ServerSession {
         let error = Some(Rejection::new(ErrorCode::ScopeIndexNotFound, text));
         let replies = vec![FragmentReply { error, modifications: None }; fragments];
         let body = encode::fragment_replies(&replies);
-        self.queue(Outgoing::SyncReply { reply_to: message, body });
+        let at = Moment { scope, revision: Revision(0) };
+        self.queue(Outgoing::SyncReply { at, reply_to: message, body });
     }
 
     fn deny(&mut self, code: ErrorCode, message: String, out: &mut Vec<Output>) {

@@ -282,16 +282,21 @@ impl ScopeTask {
         for output in outputs.drain(..) {
             match output {
                 Output::Commit(commit) => self.commits.push(commit),
-                Output::State { member, body } => {
+                Output::State { member, revision, body } => {
                     if let Some(member) = self.members.get_mut(&member) {
                         member.informed = true;
                     }
-                    self.deliver(now, member, Delivery::State { body });
+                    self.deliver(now, member, Delivery::State { revision, body });
                 }
-                Output::Reply { member, message, body } => {
-                    self.deliver(now, member, Delivery::Reply { message, body });
+                Output::Reply { member, message, revision, body } => {
+                    self.deliver(now, member, Delivery::Reply { message, revision, body });
                 }
-                Output::Broadcast { except, bodies, .. } => self.broadcast(now, except, &bodies),
+                Output::Repair { member, revision, body } => {
+                    self.deliver(now, member, Delivery::Sync { revision, body });
+                }
+                Output::Broadcast { commit, except, bodies } => {
+                    self.broadcast(now, commit.revision, except, &bodies);
+                }
                 Output::Updated { ticket, result, revision } => {
                     self.answer(ticket, Updated { revision, replies: result });
                 }
@@ -308,14 +313,21 @@ impl ScopeTask {
         self.metrics.deliveries.inc();
     }
 
-    fn broadcast(&mut self, now: Now, except: Option<MemberId>, bodies: &Bodies) {
+    fn broadcast(
+        &mut self,
+        now: Now,
+        revision: Revision,
+        except: Option<MemberId>,
+        bodies: &Bodies,
+    ) {
         let mut deliveries = 0;
         for (id, member) in &mut self.members {
             if !member.informed || Some(*id) == except {
                 continue;
             }
             let Some(body) = bodies.get(member.dialect) else { continue };
-            member.recipient.deliver(now, member.index, Delivery::Sync { body: body.clone() });
+            let delivery = Delivery::Sync { revision, body: body.clone() };
+            member.recipient.deliver(now, member.index, delivery);
             member.touch(*id, &mut self.touched);
             deliveries += 1;
         }

@@ -28,9 +28,9 @@ impl Notes {
 impl Recipient for Notes {
     fn deliver(&self, _: Now, scope: ScopeIndex, delivery: Delivery) {
         self.0.lock().push(match delivery {
-            Delivery::State { body } => format!("{scope} state {body}"),
-            Delivery::Sync { body } => format!("{scope} sync {body}"),
-            Delivery::Reply { message, body } => format!("{scope} reply {message} {body}"),
+            Delivery::State { body, .. } => format!("{scope} state {body}"),
+            Delivery::Sync { body, .. } => format!("{scope} sync {body}"),
+            Delivery::Reply { message, body, .. } => format!("{scope} reply {message} {body}"),
         });
     }
 

@@ -17,7 +17,7 @@ impl ServerSession {
     /// Puts a message behind the others and keeps the bound on what may be dropped.
     pub(super) fn queue(&mut self, message: Outgoing) {
         let state = match &message {
-            Outgoing::State { scope, body } => Some((*scope, body.clone())),
+            Outgoing::State { at, body } => Some((at.scope, body.clone())),
             _ => None,
         };
         self.reliable.queue(message);
@@ -48,11 +48,11 @@ impl ServerSession {
         self.reliable.replace_unacked(|message, goes_out, _| {
             match message {
                 _ if !goes_out => {}
-                Outgoing::Lost { scope } => drop(broken.insert(*scope)),
-                Outgoing::State { scope, .. } => drop(broken.remove(scope)),
+                Outgoing::Lost { at } => drop(broken.insert(at.scope)),
+                Outgoing::State { at, .. } => drop(broken.remove(&at.scope)),
                 // It builds on what is lost.
-                Outgoing::Sync { scope, .. } if broken.contains(scope) => {
-                    return ControlFlow::Continue(Some(Outgoing::Lost { scope: *scope }));
+                Outgoing::Sync { at, .. } if broken.contains(&at.scope) => {
+                    return ControlFlow::Continue(Some(Outgoing::Lost { at: *at }));
                 }
                 _ => {}
             }
@@ -78,11 +78,12 @@ impl ServerSession {
             if droppable_bytes <= enough {
                 return ControlFlow::Break(());
             }
-            ControlFlow::Continue(message.droppable_scope().map(|scope| {
+            let at = message.moment().filter(|_| message.droppable_scope().is_some());
+            ControlFlow::Continue(at.map(|at| {
                 if goes_out {
-                    wanted.insert(scope);
+                    wanted.insert(at.scope);
                 }
-                Outgoing::Lost { scope }
+                Outgoing::Lost { at }
             }))
         });
         for scope in wanted.into_iter().filter(|scope| Some(*scope) != refreshed) {

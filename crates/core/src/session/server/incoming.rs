@@ -1,6 +1,8 @@
 //! Frames into messages, and messages into requests: repetitions, gaps, acknowledgements and Pings.
 
-use crate::ids::MessageIndex;
+use std::collections::BTreeMap;
+
+use crate::ids::{MessageIndex, Revision, ScopeIndex};
 use crate::model::ErrorCode;
 use crate::session::Output;
 use crate::session::reliable::{Arrival, GapAction};
@@ -42,7 +44,7 @@ impl ServerSession {
         self.heard_at = self.now;
         let is_ping = matches!(message.body, ClientBody::Ping { .. });
         if let Some(ack) = message.ack.filter(|_| is_ping || self.dialect >= Dialect::V1) {
-            self.reliable.acknowledge(ack);
+            self.acknowledge(ack, out);
         }
         if message.index == MessageIndex(0) {
             // Outside the numbering there are only SessionCreate, which this session has had, and Ping.
@@ -68,6 +70,27 @@ impl ServerSession {
                 }
             }
         }
+    }
+
+    /// Forgets what the client has, and tells the scopes if they want to know.
+    fn acknowledge(&mut self, ack: MessageIndex, out: &mut Vec<Output>) {
+        let mut seen: BTreeMap<ScopeIndex, Revision> = BTreeMap::new();
+        self.reliable.acknowledge_each(ack, |message| {
+            seen.extend(message.moment().map(|at| (at.scope, at.revision)));
+        });
+        if self.dialect >= Dialect::V1 {
+            return;
+        }
+        for message in self.reliable.unacknowledged() {
+            // Of a revision that comes in several messages the client may have the first only.
+            if let Some(at) = message.moment()
+                && let Some(seen) = seen.get_mut(&at.scope)
+                && *seen >= at.revision
+            {
+                *seen = Revision(at.revision.0.saturating_sub(1));
+            }
+        }
+        out.extend(seen.into_iter().map(|(scope, revision)| Output::Seen { scope, revision }));
     }
 
     fn unreadable(&mut self, index: Option<MessageIndex>, fault: &str, out: &mut Vec<Output>) {

@@ -1,7 +1,7 @@
 //! Stories of one session: what its client says, what it gets.
 
 use super::*;
-use crate::ids::SharedText;
+use crate::ids::{Revision, SharedText};
 use crate::session::FramePart;
 
 mod backlog;
@@ -85,16 +85,19 @@ impl Story {
     }
 
     fn state(&mut self, scope: u32, body: &str) {
-        self.deliver(scope, Delivery::State { body: body.into() });
+        self.deliver(scope, Delivery::State { revision: Revision(0), body: body.into() });
     }
 
     fn change(&mut self, scope: u32, body: &str) {
-        self.deliver(scope, Delivery::Sync { body: body.into() });
+        self.deliver(scope, Delivery::Sync { revision: Revision(0), body: body.into() });
     }
 
     fn reply(&mut self, message: u64) {
         let body: SharedText = "[{}]".into();
-        self.deliver(0, Delivery::Reply { message: MessageIndex(message), body });
+        self.deliver(
+            0,
+            Delivery::Reply { message: MessageIndex(message), revision: Revision(0), body },
+        );
     }
 
     fn waits(&mut self, milliseconds: u64) {
@@ -125,6 +128,7 @@ impl Story {
                 Output::Resync { scope } => format!("resync {scope}"),
                 Output::Sync { scope, message, .. } => format!("sync {scope} for {message}"),
                 Output::Leave { scope } => format!("leave {scope}"),
+                Output::Seen { scope, revision } => format!("seen {scope} up to {revision}"),
                 Output::Close { connection, reason } => {
                     format!("close {connection} with {}", reason.code())
                 }
@@ -377,6 +381,29 @@ fn an_acknowledgement_beyond_what_was_sent_is_ignored() {
 }
 
 #[test]
+fn a_scope_is_told_what_an_original_client_has_seen() {
+    for (dialect, told) in [(Dialect::Original, &["seen 0 up to 3"][..]), (Dialect::V1, &[])] {
+        let mut story = Story::fetched(dialect, Limits::default());
+        story.syncs(2, 0);
+        for (revision, message) in [(3, None), (4, Some(MessageIndex(2))), (4, None)] {
+            let (revision, body) = (Revision(revision), "[{}]".into());
+            story.deliver(
+                0,
+                match message {
+                    None => Delivery::Sync { revision, body },
+                    Some(message) => Delivery::Reply { message, revision, body },
+                },
+            );
+        }
+        story.gets();
+        story.wants();
+        // Revision 4 comes in messages 4 and 5: who has only the first has not seen it.
+        story.says(r#"{"type":"Ping","index":0,"ack":4,"resendMissing":false}"#);
+        assert_eq!(story.wants(), told);
+    }
+}
+
+#[test]
 fn the_server_pings_about_every_interval() {
     let mut story = Story::fetched(Dialect::Original, Limits::default());
     for _ in 0..3 {
@@ -505,7 +532,7 @@ fn long_bodies_are_not_copied_and_frames_are_of_limited_length() {
     let mut story = Story::fetched(Dialect::Original, Limits::default());
     let body: SharedText = format!("[{}]", "1,".repeat(20_000) + "1").into();
     for _ in 0..4 {
-        story.deliver(0, Delivery::Sync { body: body.clone() });
+        story.deliver(0, Delivery::Sync { revision: Revision(0), body: body.clone() });
     }
     let mut frame = Frame::new();
     for _ in 0..2 {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::*;
-use crate::ids::{ConnectionId, SessionId, SharedText};
+use crate::ids::{ConnectionId, Revision, SessionId, SharedText};
 use crate::limits::Limits;
 use crate::model::Schema;
 use crate::session::{Delivery, Input, Output, ServerSession};
@@ -159,13 +159,14 @@ impl World {
                     self.in_scope = true;
                     let root = "00000000-0000-4000-8000-000000000001";
                     let body = format!(r#""rootUUID":"{root}","fragments":[{}]"#, self.said.len());
-                    self.deliver(Delivery::State { body: body.into() });
+                    self.deliver(Delivery::State { revision: Revision(0), body: body.into() });
                 }
                 Output::Sync { message, .. } => {
                     self.requested.push(message);
                     self.asked.push_back(message);
                 }
                 Output::Close { reason, .. } => assert_eq!(reason, CloseReason::Replaced),
+                Output::Seen { .. } => {}
                 other => panic!("{other:?}"),
             }
         }
@@ -181,7 +182,7 @@ impl World {
     fn answer(&mut self) {
         if let Some(message) = self.asked.pop_front() {
             self.said.push(format!("reply to {message}"));
-            self.deliver(Delivery::Reply { message, body: "[]".into() });
+            self.deliver(Delivery::Reply { message, revision: Revision(0), body: "[]".into() });
         }
     }
 
@@ -190,7 +191,7 @@ impl World {
             let number = format!("[{},{}]", self.said.len(), "1,".repeat(40) + "1");
             let body: SharedText = format!("[{number}]").into();
             self.said.push(number);
-            self.deliver(Delivery::Sync { body });
+            self.deliver(Delivery::Sync { revision: Revision(0), body });
         }
     }
 
