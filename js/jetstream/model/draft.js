@@ -183,7 +183,8 @@ export class Draft {
   #standing () {
     let standing = this.fragments
     for (;;) {
-      const rest = standing.filter(fragment => this.#possible(fragment))
+      const given = new Set(standing.flatMap(fragment => this.#references(fragment)))
+      const rest = standing.filter(fragment => this.#possible(fragment, given))
       if (rest.length === standing.length) return rest
       for (const fragment of standing) {
         if (fragment.type === 'add' && !rest.includes(fragment)) this.#added.delete(fragment.uuid)
@@ -196,9 +197,14 @@ export class Draft {
    * Whether the server would take a fragment, as far as we can tell.
    *
    * @param {Fragment} fragment
+   * @param {Set<string>} given the objects that are put somewhere
    */
-  #possible (fragment) {
-    return Boolean(this.#find(fragment.uuid)) && this.#references(fragment).every(uuid => this.#find(uuid))
+  #possible (fragment, given) {
+    const { type, uuid } = fragment
+    if (type === 'movechange' && !given.has(uuid)) return false
+    const node = this.#find(uuid)
+    if (!node || (type === 'remove' && node === this.graph.root)) return false
+    return this.#references(fragment).every(uuid => this.#find(uuid))
   }
 
   /**
