@@ -24,8 +24,8 @@ pub use graph::{Graph, ObjectRef, StateError};
 pub use judge::{JudgeLimits, Judgement, judge};
 pub use rejection::{ErrorCode, Rejection};
 pub use schema::{
-    Enumeration, EnumerationId, Model, ModelId, Property, PropertyId, PropertyType, Schema,
-    SchemaBuilder,
+    Enumeration, EnumerationId, Lifetime, Model, ModelId, Property, PropertyId, PropertyType,
+    Schema, SchemaBuilder,
 };
 pub use value::{Scalar, Value};
 pub mod draft;

@@ -125,11 +125,23 @@ impl Enumeration {
     }
 }
 
+/// How long objects of a model live.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Lifetime {
+    /// As long as the root reaches them.
+    #[default]
+    Scope,
+    /// At most as long as the session that added them: cursors, who is here. They leave the scope when
+    /// that session does, for whatever reason.
+    Session,
+}
+
 /// A named type with typed properties.
 #[derive(Debug, Clone)]
 pub struct Model {
     name: Arc<str>,
     extends: Option<ModelId>,
+    lifetime: Lifetime,
     properties: Vec<Property>,
     by_name: HashMap<Arc<str>, PropertyId>,
 }
@@ -143,6 +155,11 @@ impl Model {
     /// The supermodel.
     pub const fn extends(&self) -> Option<ModelId> {
         self.extends
+    }
+
+    /// How long objects of this model live.
+    pub const fn lifetime(&self) -> Lifetime {
+        self.lifetime
     }
 
     /// All properties in the order on the wire, inherited ones first.
@@ -276,6 +293,7 @@ pub struct PropertyDefinition {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ModelBuilder {
     extends: Option<String>,
+    lifetime: Lifetime,
     properties: Vec<PropertyDefinition>,
 }
 
@@ -284,6 +302,13 @@ impl ModelBuilder {
     #[must_use]
     pub fn extends(mut self, model: impl Into<String>) -> Self {
         self.extends = Some(model.into());
+        self
+    }
+
+    /// Sets how long objects of this model live; submodels inherit `Session`.
+    #[must_use]
+    pub fn lifetime(mut self, lifetime: Lifetime) -> Self {
+        self.lifetime = lifetime;
         self
     }
 
@@ -539,7 +564,10 @@ impl<'a> Check<'a> {
             if properties.len() > usize::from(u16::MAX) {
                 self.mistake(&["models", name], "too many properties");
             }
-            models.push(Model { name: name.into(), extends: extends[index], properties, by_name });
+            let lifetimes = chain.iter().map(|&ancestor| source.models[ancestor].1.lifetime);
+            let lifetime = lifetimes.max().unwrap_or_default();
+            let extends = extends[index];
+            models.push(Model { name: name.into(), extends, lifetime, properties, by_name });
         }
         models
     }
@@ -773,6 +801,19 @@ mod tests {
         assert_eq!(builder.clone().build().unwrap().models().len(), 1);
         assert!(builder.add_model("Shape", shape().property("y", "Number")));
         assert_eq!(mistakes(builder), ["models.Shape: the type name `Shape` is taken already"]);
+    }
+
+    #[test]
+    fn a_submodel_lives_no_longer_than_its_supermodel() {
+        let schema = Schema::builder()
+            .model("Cursor", |m| m.lifetime(Lifetime::Session))
+            .model("Pen", |m| m.extends("Cursor"))
+            .model("Shape", |m| m)
+            .build()
+            .unwrap();
+        let lifetime = |name| schema.find(name).unwrap().1.lifetime();
+        assert_eq!(lifetime("Pen"), Lifetime::Session);
+        assert_eq!(lifetime("Shape"), Lifetime::Scope);
     }
 
     #[test]

@@ -10,6 +10,8 @@ use crate::wire::message::Dialect;
 pub(super) struct Members {
     by_id: BTreeMap<MemberId, Member>,
     originals: usize,
+    /// How many memberships each session has.
+    sessions: BTreeMap<SessionId, usize>,
 }
 
 /// One membership.
@@ -24,12 +26,23 @@ impl Members {
         self.leave(id);
         self.by_id.insert(id, Member { session, dialect });
         self.originals += usize::from(dialect == Dialect::Original);
+        *self.sessions.entry(session).or_default() += 1;
     }
 
-    pub(super) fn leave(&mut self, id: MemberId) {
-        if let Some(member) = self.by_id.remove(&id) {
-            self.originals -= usize::from(member.dialect == Dialect::Original);
+    /// Whose membership it was.
+    pub(super) fn leave(&mut self, id: MemberId) -> Option<SessionId> {
+        let member = self.by_id.remove(&id)?;
+        self.originals -= usize::from(member.dialect == Dialect::Original);
+        let memberships = self.sessions.get_mut(&member.session)?;
+        *memberships -= 1;
+        if *memberships == 0 {
+            self.sessions.remove(&member.session);
         }
+        Some(member.session)
+    }
+
+    pub(super) fn has_session(&self, session: SessionId) -> bool {
+        self.sessions.contains_key(&session)
     }
 
     pub(super) fn get(&self, id: MemberId) -> Option<Member> {

@@ -5,6 +5,7 @@
 //! that it is durable.
 
 mod members;
+mod presence;
 mod state;
 mod tell;
 mod told;
@@ -28,6 +29,7 @@ use crate::wire::encode;
 use crate::wire::message::Dialect;
 
 use members::Members;
+use presence::Presence;
 pub use state::{encode_state, state_fragments};
 use told::{Place, Told};
 
@@ -197,6 +199,7 @@ pub struct Scope {
     limits: JudgeLimits,
     members: Members,
     told: Told,
+    presence: Presence,
     revision: Revision,
     /// The last commit that the shell reported as durable.
     persisted: Revision,
@@ -220,6 +223,7 @@ impl Scope {
             options,
             members: Members::default(),
             told: Told::default(),
+            presence: Presence::default(),
             revision,
             persisted: revision,
             gate: VecDeque::new(),
@@ -238,10 +242,7 @@ impl Scope {
                 }
                 self.tell_state(member, out);
             }
-            Input::Leave { member } => {
-                self.members.leave(member);
-                self.told.leave(member);
-            }
+            Input::Leave { member } => self.leave(now, member, out),
             Input::Resync { member } => {
                 if self.members.get(member).is_some() {
                     self.told.tell_state(member, self.revision);
@@ -285,6 +286,37 @@ impl Scope {
         &self.options
     }
 
+    fn leave(&mut self, now: Now, member: MemberId, out: &mut Vec<Output>) {
+        let Some(session) = self.members.leave(member) else { return };
+        self.told.leave(member);
+        // A session that fetched the scope twice is still there with its other membership.
+        if self.members.has_session(session) {
+            return;
+        }
+        if let Some(changes) = self.presence.leave(&self.graph, session) {
+            let by = By { author: None, origin: None };
+            self.apply(now, by, &changes, out);
+        }
+    }
+
+    /// Judges a ChangeSet that no member waits for, and tells the members. Its replies come back.
+    fn apply(
+        &mut self,
+        now: Now,
+        by: By,
+        changes: &ChangeSet,
+        out: &mut Vec<Output>,
+    ) -> Vec<Result<(), Rejection>> {
+        let judgement = judge(&self.graph, changes, &self.limits);
+        let replies = judgement.replies.clone();
+        let completed = tell::completed(self.graph.schema(), changes, &replies);
+        let told = self.commit(now, by, changes, judgement, &completed, &"[]".into(), out);
+        if let Some((commit, bodies)) = told {
+            self.pass(Output::Broadcast { commit, except: None, bodies }, out);
+        }
+        replies
+    }
+
     fn sync(
         &mut self,
         now: Now,
@@ -305,6 +337,8 @@ impl Scope {
         let by =
             By { author: Some(member), origin: Some(Origin { session: author.session, message }) };
         let told = self.commit(now, by, &meant, judgement, &completed, &body, out);
+        let applied = completed.iter().map(|completed| &*completed.fragment);
+        self.presence.note(&self.graph, author.session, applied);
         let revision = self.revision;
         self.pass(Output::Reply { member, message, revision, body }, out);
         let repair = self.told.repair(&self.graph, revision, member, changes, &replies);
@@ -318,16 +352,10 @@ impl Scope {
     }
 
     fn update(&mut self, now: Now, ticket: Ticket, changes: &ChangeSet, out: &mut Vec<Output>) {
-        let judgement = judge(&self.graph, changes, &self.limits);
-        let completed = tell::completed(self.graph.schema(), changes, &judgement.replies);
-        let result = judgement.replies.clone();
         let by = By { author: None, origin: None };
-        let told = self.commit(now, by, changes, judgement, &completed, &"[]".into(), out);
+        let result = self.apply(now, by, changes, out);
         let revision = self.revision;
         self.pass(Output::Updated { ticket, result, revision }, out);
-        if let Some((commit, bodies)) = told {
-            self.pass(Output::Broadcast { commit, except: None, bodies }, out);
-        }
     }
 
     /// Whether a call of a procedure is one that the procedure admits.

@@ -21,6 +21,7 @@ fn schema() -> Schema {
         .model("Shape", |m| {
             m.property("x", "Number").property_with_default("width", "Number", 100.0)
         })
+        .model("Cursor", |m| m.extends("Shape").lifetime(crate::model::Lifetime::Session))
         .build()
         .unwrap()
 }
@@ -196,8 +197,9 @@ fn the_application_changes_a_scope_as_its_members_do() {
     world.tell(Input::Update { ticket: Ticket(5), changes: ChangeSet::atomic([rename]) });
     world.persist();
     let lines = world.lines();
-    assert_eq!(lines[..2], ["commit 1", "updated 5 [true] at 1"]);
-    assert!(lines[2].starts_with("all but nobody: [{\"type\":\"change\""), "{lines:#?}");
+    assert_eq!(lines[0], "commit 1");
+    assert!(lines[1].starts_with("all but nobody: [{\"type\":\"change\""), "{lines:#?}");
+    assert_eq!(lines[2], "updated 5 [true] at 1");
 }
 
 #[test]
@@ -242,6 +244,29 @@ fn a_procedure_admits_what_fits_its_constraints() {
         assert!(line.contains(text), "{line} does not say {text}");
     }
     assert_eq!(lines.len(), 6);
+}
+
+#[test]
+fn what_lives_with_a_session_leaves_with_it() {
+    let mut world = World::new();
+    // Ann's session fetched the scope twice.
+    world.join(ANN, Dialect::V1).join(BO, Dialect::V1);
+    world.tell(Input::Join { member: CY, session: SessionId(ANN.0), dialect: Dialect::V1 }).lines();
+    let (cursor, _) = world.property("Cursor", "x");
+    let add = Fragment { model: cursor, ..world.add(1) };
+    let changes = [add, world.insert(1), world.add(2), world.insert(2)];
+    world.sync(ANN, 1, ChangeSet::new(changes)).persist().lines();
+    world.tell(Input::Leave { member: BO }).tell(Input::Leave { member: ANN });
+    assert_eq!(world.lines(), [""; 0]);
+    world.join(BO, Dialect::V1).lines();
+    world.tell(Input::Leave { member: CY }).persist();
+    let lines = world.lines();
+    assert_eq!(lines[0], "commit 2");
+    assert_eq!(
+        lines[1], r##"all but nobody:  | [{"type":"remove","uuid":"#01","Cursor"}]"##,
+        "{lines:#?}"
+    );
+    assert_eq!(world.scope.graph().len(), 2);
 }
 
 #[test]
