@@ -4,6 +4,7 @@ use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 use syn::{GenericArgument, Ident, PathArguments, Type};
 
+use crate::methods;
 use crate::model::{Base, ModelItem, Property};
 use crate::names::plain;
 
@@ -13,7 +14,7 @@ pub(crate) fn reference(item: &ModelItem) -> TokenStream {
     let reference = item.reference_ident();
     let doc = format!("Reads a `{name}` of a scope in place, without copying it: [`{ident}`].");
     let getters = getters(item, &quote!('a), &quote!(::jetstream::typed::ModelRef::object(self)));
-    let inherent = inherent_of_reference(item);
+    let inherent = methods::of_reference(item);
     let parts = Parts::of(item, &quote!(Ref), &quote!(::jetstream::typed::Object<'a>));
     let Parts { field, ty, wrap, unwrap, .. } = &parts;
     let deref = parts.deref(&reference);
@@ -71,7 +72,7 @@ pub(crate) fn mutable(item: &ModelItem) -> TokenStream {
     let getters = getters(item, &quote!('_), &object);
     let setters: TokenStream =
         (0..item.properties.len()).map(|index| setter(item, index)).collect();
-    let inherent = inherent_of_mutable(item);
+    let inherent = methods::of_mutable(item);
     let parts = Parts::of(item, &quote!(Mut), &quote!(::jetstream::typed::ObjectMut<'a>));
     let Parts { field, ty, wrap, unwrap, unwrap_mut } = &parts;
     let deref = parts.deref(&mutable);
@@ -297,142 +298,10 @@ fn argument(ty: &Type) -> Option<TokenStream> {
     }
 }
 
-fn inherent_of_reference(item: &ModelItem) -> TokenStream {
-    let ModelItem { visibility, ident, .. } = item;
-    let methods = [
-        (
-            "id",
-            quote! {
-                /// Names the object, in this scope and on every client.
-                #visibility fn id(&self) -> ::jetstream::typed::Id<#ident> {
-                    ::jetstream::typed::Id::new(::jetstream::typed::ModelRef::object(self).id())
-                }
-            },
-        ),
-        (
-            "to_owned",
-            quote! {
-                /// Copies the object, and all that it holds, into a value of its own.
-                ///
-                /// # Errors
-                ///
-                /// What the value's type cannot hold: see `jetstream::typed::ReadError`.
-                #visibility fn to_owned(
-                    &self,
-                ) -> ::std::result::Result<#ident, ::jetstream::typed::ReadError> {
-                    ::jetstream::typed::ModelRef::object(self).read()
-                }
-            },
-        ),
-        (
-            "cast",
-            quote! {
-                /// The same object as another model: a submodel that it is of, or a supermodel.
-                #visibility fn cast<M: ::jetstream::typed::Model>(
-                    &self,
-                ) -> ::std::option::Option<M::Ref<'a>> {
-                    ::jetstream::typed::ModelRef::object(self).cast::<M>()
-                }
-            },
-        ),
-        (
-            "find",
-            quote! {
-                /// An object anywhere in the scope.
-                #visibility fn find<M: ::jetstream::typed::Model>(
-                    &self,
-                    id: ::jetstream::typed::Id<M>,
-                ) -> ::std::option::Option<M::Ref<'a>> {
-                    ::jetstream::typed::ModelRef::object(self).find(id)
-                }
-            },
-        ),
-    ];
-    without_fields(item, methods)
-}
-
-fn inherent_of_mutable(item: &ModelItem) -> TokenStream {
-    let ModelItem { visibility, ident, .. } = item;
-    let methods = [
-        (
-            "id",
-            quote! {
-                /// Names the object, in this scope and on every client.
-                #visibility fn id(&self) -> ::jetstream::typed::Id<#ident> {
-                    ::jetstream::typed::Id::new(::jetstream::typed::ModelMut::object(self).id())
-                }
-            },
-        ),
-        (
-            "to_owned",
-            quote! {
-                /// Copies the object, and all that it holds, into a value of its own.
-                ///
-                /// # Errors
-                ///
-                /// What the value's type cannot hold: see `jetstream::typed::ReadError`.
-                #visibility fn to_owned(
-                    &self,
-                ) -> ::std::result::Result<#ident, ::jetstream::typed::ReadError> {
-                    ::jetstream::typed::ModelMut::object(self).read()
-                }
-            },
-        ),
-        (
-            "cast",
-            quote! {
-                /// The same object as another model: a submodel that it is of, or a supermodel.
-                #visibility fn cast<M: ::jetstream::typed::Model>(
-                    &mut self,
-                ) -> ::std::option::Option<M::Mut<'_>> {
-                    ::jetstream::typed::ModelMut::object_mut(self).cast::<M>()
-                }
-            },
-        ),
-        (
-            "find",
-            quote! {
-                /// An object anywhere in the scope, to change it.
-                #visibility fn find<M: ::jetstream::typed::Model>(
-                    &mut self,
-                    id: ::jetstream::typed::Id<M>,
-                ) -> ::std::option::Option<M::Mut<'_>> {
-                    ::jetstream::typed::ModelMut::object_mut(self).find(id)
-                }
-            },
-        ),
-        (
-            "delete",
-            quote! {
-                /// Takes an object out of every property that holds it. `false` if there is no such object,
-                /// or if it is the root, which stays.
-                #visibility fn delete<M: ::jetstream::typed::Model>(
-                    &mut self,
-                    id: ::jetstream::typed::Id<M>,
-                ) -> bool {
-                    ::jetstream::typed::ModelMut::object_mut(self).delete(id)
-                }
-            },
-        ),
-    ];
-    without_fields(item, methods)
-}
-
-/// The methods whose names no field has: a field's accessor is what its name stands for.
-fn without_fields<const N: usize>(
-    item: &ModelItem,
-    methods: [(&str, TokenStream); N],
-) -> TokenStream {
-    let taken = |name: &str| item.properties.iter().any(|p| plain(&p.field) == name);
-    methods.into_iter().filter(|(name, _)| !taken(name)).map(|(_, method)| method).collect()
-}
-
-/// Whether the type is written as a plain one; an enumeration looks like a model from here.
+/// Whether the type is written as a plain one; enumerations and dates look like models from here.
 fn is_plain(ty: &Type) -> bool {
-    is_integer(ty)
-        || ["String", "f64", "f32", "bool", "Timestamp", "SystemTime"]
-            .iter()
-            .any(|name| is_named(ty, name))
+    // Only names that nobody gives to a model of their own.
+    is_integer(ty) || ["String", "f64", "f32", "bool"].iter().any(|name| is_named(ty, name))
 }
 
 pub(crate) fn is_integer(ty: &Type) -> bool {

@@ -3,19 +3,21 @@
 //! Use it through `jetstream`, which exports it and has the traits that the generated code
 //! implements; the page on `jetstream::Model` says what can be derived and what is generated.
 //!
-//! The way of a derive: [`attributes`] reads what `#[model(…)]` says, [`model`] (structs) or
-//! [`enumeration`] (enums) checks the item and implements the traits, [`accessors`] writes the
-//! types that read and change an object in place, [`change`] the enum of a model's typed changes.
+//! The way of a derive: `attributes` reads what `#[model(…)]` says, `model` (structs) or
+//! `enumeration` (enums) checks the item and implements the traits, `accessors` writes the
+//! types that read and change an object in place (`methods`: what they have whatever the properties),
+//! `properties` the enum that names a model's properties in a stream of changes.
 
 use proc_macro::TokenStream;
 use syn::{Data, DeriveInput, Error, parse_macro_input};
 
 mod accessors;
 mod attributes;
-mod change;
 mod enumeration;
+mod methods;
 mod model;
 mod names;
+mod properties;
 
 /// Makes a struct with named fields a model, or an enum of unit variants an enumeration.
 ///

@@ -9,7 +9,7 @@ use syn::{DataStruct, DeriveInput, Error, Expr, Fields, Ident, LitStr, Path, Typ
 
 use crate::attributes::{FieldAttributes, ItemAttributes};
 use crate::names::{Case, plain};
-use crate::{accessors, change};
+use crate::{accessors, properties};
 
 /// What is known about a struct, for all that is generated from it.
 pub(crate) struct ModelItem {
@@ -59,7 +59,7 @@ pub(crate) fn expand(input: &DeriveInput, data: &DataStruct) -> syn::Result<Toke
         item.implement_elements(),
         accessors::reference(&item),
         accessors::mutable(&item),
-        change::properties(&item),
+        properties::expand(&item),
     ];
     Ok(parts.into_iter().collect())
 }

@@ -65,8 +65,7 @@ impl<T: Held> Family<T> for ModelFamily {
     }
 
     fn read_all(object: Object<'_>, key: Key, copy: &mut Copying) -> Result<Vec<T>, ReadError> {
-        let ids = object.list(key).iter();
-        ids.map(|id| T::read_held(object.element(id), copy)).collect()
+        object.elements(key).map(|held| T::read_held(held, copy)).collect()
     }
 
     fn write(value: Option<T>, object: &mut NewObject<'_, '_>, key: Key) {

@@ -182,6 +182,11 @@ impl<'a> ListView<'a> {
     }
 
     pub(crate) fn iter(self) -> impl Iterator<Item = ObjectId> + use<'a> {
+        self.elements().map(Element::id)
+    }
+
+    /// All elements; those of the graph without looking them up by their ids.
+    pub(crate) fn elements(self) -> impl Iterator<Item = Element<'a>> + use<'a> {
         let (removed, appended, full) = match self.parts() {
             Parts::Light { removed, appended } => (removed, appended, None),
             Parts::Full(elements) => (&[][..], None, Some(elements)),
@@ -189,11 +194,12 @@ impl<'a> ListView<'a> {
         let base = self.base.filter(|_| full.is_none());
         let base = base.into_iter().flat_map(|(base, property)| base.references(property));
         let mut removed = removed.to_vec();
-        let base = base.map(|object| object.id()).filter(move |id| {
-            let gone = removed.iter().position(|other| other == id);
+        let base = base.filter(move |object| {
+            let gone = removed.iter().position(|other| *other == object.id());
             gone.map(|place| removed.swap_remove(place)).is_none()
         });
-        base.chain(appended.into_iter().chain(full).flat_map(Sequence::iter))
+        let edited = appended.into_iter().chain(full).flat_map(Sequence::iter);
+        base.map(Element::Base).chain(edited.map(Element::Named))
     }
 
     fn base_len(self) -> usize {
@@ -207,6 +213,24 @@ impl<'a> ListView<'a> {
                 Parts::Light { removed, appended: Some(appended) }
             }
             Some(State::Full(elements)) => Parts::Full(elements),
+        }
+    }
+}
+
+/// An element of a collection.
+#[derive(Clone, Copy)]
+pub(crate) enum Element<'a> {
+    /// One that the graph has in the collection.
+    Base(ObjectRef<'a>),
+    /// One that the transaction put there; new or not.
+    Named(ObjectId),
+}
+
+impl Element<'_> {
+    fn id(self) -> ObjectId {
+        match self {
+            Self::Base(object) => object.id(),
+            Self::Named(id) => id,
         }
     }
 }

@@ -34,25 +34,35 @@ mod values;
 
 pub use assign::{Assign, Attach};
 pub use changes::{Change, TypedChanges, TypedCommit};
-pub use copying::{COPIES_PER_OBJECT_MAX, COPY_DEPTH_MAX, Copying};
-pub use element::{Element, Family, Place, Places, Single, Whole};
+pub use copying::{COPIES_PER_OBJECT_MAX, COPY_DEPTH_MAX};
+pub use element::Element;
 pub use error::{ReadError, SchemaMismatch, WriteError};
-pub use field::{Field, SingleField};
-pub use held::{Held, ModelFamily};
+pub use field::Field;
 pub use id::Id;
-pub use key::Key;
-#[doc(hidden)]
-pub use model::check_submodel;
 pub use model::{Extends, Model, ModelMut, ModelProperty, ModelRef};
-pub use new_object::NewObject;
 pub use object::Object;
 pub use object_mut::ObjectMut;
 pub use objects::{Objects, ObjectsMut};
-pub use plain::{Enumeration, EnumerationTable, Plain, PlainFamily};
-#[doc(hidden)]
-pub use plain::{enumeration_scalar, enumeration_value};
+pub use plain::{Enumeration, EnumerationTable, Plain};
 pub use scope::{NewScopeError, TryUpdateError, TypedScope, UpdateError};
-#[doc(hidden)]
-pub use state::schema_of;
 pub use state::{SchemaExt, TransactError, check_schema, graph_of, read, state_of, transact};
 pub use values::{Values, ValuesMut};
+
+// What else the generated code names. No part of what is promised to stay.
+#[doc(hidden)]
+pub use {
+    copying::Copying,
+    element::{Family, Place, Places, Single, Whole},
+    field::SingleField,
+    held::{Held, ModelFamily},
+    key::Key,
+    model::check_submodel,
+    new_object::NewObject,
+    plain::{PlainFamily, enumeration_scalar, enumeration_value},
+    state::schema_of,
+};
+
+/// The examples of the book's page on models.
+#[cfg(doctest)]
+#[doc = include_str!("../../../../docs/guide/models.md")]
+struct Guide;

@@ -98,6 +98,7 @@ pub trait Model: Element + Held<Model = Self> + Extends<Self> + Send {
     /// The name in the schema, `clsName` on the wire.
     const NAME: &'static str;
     /// How many properties it has, inherited ones included.
+    #[doc(hidden)]
     const PROPERTY_COUNT: usize;
     /// Reads an object in place: `ShapeRef<'a>`.
     type Ref<'a>: ModelRef<'a, Model = Self>;
@@ -118,9 +119,11 @@ pub trait Model: Element + Held<Model = Self> + Extends<Self> + Send {
     fn schema() -> Arc<Schema>;
 
     /// Adds the model, and all that it refers to, to a schema.
+    #[doc(hidden)]
     fn define(schema: &mut SchemaBuilder);
 
     /// Gives all properties to a new object.
+    #[doc(hidden)]
     fn write(self, object: &mut NewObject<'_, '_>);
 
     /// Copies all properties out.
@@ -128,6 +131,7 @@ pub trait Model: Element + Held<Model = Self> + Extends<Self> + Send {
     /// # Errors
     ///
     /// What the Rust types cannot hold.
+    #[doc(hidden)]
     fn read(object: Object<'_>, copy: &mut Copying) -> Result<Self, ReadError>;
 }
 

@@ -7,7 +7,7 @@ use jetstream_core::model::graph::{Graph, ObjectRef};
 use jetstream_core::model::{ModelId, PropertyId, Scalar, Value};
 
 use super::edits::{Edit, Edits};
-use super::list::ListView;
+use super::list::{Element, ListView};
 use super::{Copying, Id, Key, Model, ModelRef, ReadError};
 
 /// A graph, with the changes of a transaction on top if there is one.
@@ -160,6 +160,15 @@ impl<'a> Object<'a> {
     /// An object that a list of this object holds.
     pub(crate) fn element(&self, id: ObjectId) -> Object<'a> {
         self.reader.held(id)
+    }
+
+    /// The objects of a collection, in order.
+    pub(crate) fn elements(&self, key: Key) -> impl Iterator<Item = Object<'a>> + use<'a> {
+        let reader = self.reader;
+        self.list(key).elements().map(move |element| match element {
+            Element::Base(object) => reader.held_base(object),
+            Element::Named(id) => reader.held(id),
+        })
     }
 }
 

@@ -40,9 +40,7 @@ impl<'a, M: Model> Objects<'a, M> {
 
     /// All objects, in order.
     pub fn iter(&self) -> impl Iterator<Item = M::Ref<'a>> + use<'a, M> {
-        let object = self.object;
-        let ids = object.list(self.key).iter();
-        ids.map(move |id| M::Ref::from_object(object.element(id)))
+        self.object.elements(self.key).map(M::Ref::from_object)
     }
 
     /// The ids of all objects, in order.

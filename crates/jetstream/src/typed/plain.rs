@@ -241,9 +241,14 @@ fn known_date(date: Timestamp) -> Result<Timestamp, String> {
 }
 
 fn system_time(date: Timestamp) -> SystemTime {
-    // Every clock that Rust runs on reaches further than JavaScript's dates.
     let distance = Duration::from_millis(date.0.unsigned_abs());
-    if date.0 < 0 { UNIX_EPOCH - distance } else { UNIX_EPOCH + distance }
+    let time = if date.0 < 0 {
+        UNIX_EPOCH.checked_sub(distance)
+    } else {
+        UNIX_EPOCH.checked_add(distance)
+    };
+    // Some platforms know no time before 1601; what a client sets must not make them panic.
+    time.unwrap_or(UNIX_EPOCH)
 }
 
 /// Rounded down to the millisecond, before 1970 as after it.

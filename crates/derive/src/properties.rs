@@ -7,7 +7,7 @@ use syn::Ident;
 use crate::model::{Base, ModelItem};
 use crate::names::{Case, plain};
 
-pub(crate) fn properties(item: &ModelItem) -> TokenStream {
+pub(crate) fn expand(item: &ModelItem) -> TokenStream {
     let ModelItem { visibility, ident, .. } = item;
     let enumeration = item.property_ident();
     let doc = format!("The properties of [`{ident}`], as a change names them.");
