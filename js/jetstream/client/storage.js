@@ -15,13 +15,17 @@
  * @returns {Storage}
  */
 export function browserStorage (name = 'jetstream') {
-  const opened = open(name)
-  const slot = ownSlot(name)
+  // Both are awaited before a transaction begins: one that nothing happens in ends by itself.
+  const ready = Promise.all([open(name), ownSlot(name)])
   return {
-    load: async () => request((await opened).transaction(STORE).objectStore(STORE).get(await slot)),
+    load: async () => {
+      const [database, slot] = await ready
+      return request(database.transaction(STORE).objectStore(STORE).get(slot))
+    },
     save: async record => {
-      const transaction = (await opened).transaction(STORE, 'readwrite')
-      transaction.objectStore(STORE).put(record, await slot)
+      const [database, slot] = await ready
+      const transaction = database.transaction(STORE, 'readwrite')
+      transaction.objectStore(STORE).put(record, slot)
       await new Promise((resolve, reject) => {
         transaction.oncomplete = resolve
         transaction.onerror = transaction.onabort = () => reject(transaction.error)
