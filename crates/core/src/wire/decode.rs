@@ -264,7 +264,8 @@ impl<'a> Fields<'a> {
     }
 
     fn params(&self) -> Result<serde_json::Map<String, serde_json::Value>, Fault> {
-        match self.get("params") {
+        // Clients in the field write null for "none".
+        match self.get("params").filter(|params| params.get() != "null") {
             None => Ok(serde_json::Map::new()),
             Some(params) => {
                 serde_json::from_str(params.get()).map_err(|_| expected("params", "an object"))

@@ -16,6 +16,17 @@ fn fault(text: &str) -> String {
 }
 
 #[test]
+fn params_that_are_missing_or_null_are_none() {
+    for params in ["", r#","params":null"#, r#","params":{}"#] {
+        let text = format!(r#"{{"type":"ScopeFetch","index":1,"name":"P"{params}}}"#);
+        match only(&text).map(|message| message.body) {
+            Ok(ClientBody::ScopeFetch { params, .. }) => assert!(params.is_empty(), "{text}"),
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+}
+
+#[test]
 fn what_is_no_message_says_why() {
     let cases = [
         ("", "not JSON"),
