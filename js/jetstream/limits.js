@@ -48,3 +48,9 @@ export const UNDO_STEPS_MAX = 500
 
 /** Changes that follow each other this closely are undone together, so that a drag is one step. */
 export const UNDO_GROUP_MS = 400
+
+/** After how many characters from the server we say that we have them, so that it need not keep them. */
+export const UNACKNOWLEDGED_MAX = 1 << 17
+
+/** The longest message that we send, in bytes, unless the server says less. */
+export const MESSAGE_BYTES_MAX = 4 << 20

@@ -1,4 +1,4 @@
-import { PAUSED_MESSAGES_MAX, CHANGE_SET_OBJECTS_MAX } from './limits.js'
+import { PAUSED_MESSAGES_MAX } from './limits.js'
 import { ChangeSet, record } from './model/change_set.js'
 import { Draft, Inconsistent } from './model/draft.js'
 import { publish } from './model/events.js'
@@ -22,6 +22,7 @@ import { classesFrom } from './model/schema.js'
  *
  * @typedef {object} Hooks
  * @property {() => void} edited there is something to send
+ * @property {() => number} objectsMax how many objects a ChangeSet may touch
  * @property {(changeSet: ChangeSet) => void} settled the server has answered
  * @property {(journal: Journal, alone: boolean) => void} recorded a step that can be undone
  */
@@ -89,7 +90,7 @@ export class Replica {
   edit (change) {
     if (this.#depth > 0) return change()
     this.#step(change, false)
-    if (this.#open.touched.size > CHANGE_SET_OBJECTS_MAX) this.#seal()
+    if (this.#open.touched.size > this.#hooks.objectsMax()) this.#seal()
   }
 
   /** @param {Node} node */
@@ -245,6 +246,18 @@ export class Replica {
       this.#replace(state)
       if (lost) for (const changes of [...this.#pending]) this.#askAgain(changes)
     })
+  }
+
+  /**
+   * Takes back a ChangeSet that was not sent.
+   *
+   * @param {ChangeSet} changes
+   * @param {import('./wire/message.js').Rejection} error
+   */
+  refuse (changes, error) {
+    this.#rebase(() => this.#pending.splice(this.#pending.indexOf(changes), 1))
+    changes.settleAll(error)
+    this.#hooks.settled(changes)
   }
 
   /**

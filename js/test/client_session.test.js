@@ -257,6 +257,27 @@ test('a flood is cut into several frames', () => {
   assert.deepEqual(frames.map(frame => frame.length ?? 1), [500, 500, 1])
 })
 
+test('a frame is no longer than the server takes', () => {
+  const bench = new Bench()
+  bench.tell({ type: 'Start' })
+  bench.tell({ type: 'Connected' })
+  bench.said()
+  bench.hear({ type: 'SessionCreateReply', index: 0, sessionToken: 't', limits: { messageBytes: 1000 } })
+  for (let i = 0; i < 10; i++) bench.session.send({ type: 'A', text: 'ä'.repeat(100) })
+  for (let frame = bench.session.nextFrame(); frame; frame = bench.session.nextFrame()) {
+    assert.ok(new TextEncoder().encode(frame).length <= 1000)
+  }
+})
+
+test('who listens much says in between what it has', () => {
+  const bench = new Bench().online()
+  bench.hear({ ...news(1), fragments: ['x'.repeat(200_000)] })
+  bench.session.settle()
+  bench.wait()
+  assert.equal(bench.now, 0)
+  assert.deepEqual(bench.said(), [{ type: 'Ping', index: 0, ack: 1, resendMissing: false }])
+})
+
 test('only what is safe here is acknowledged', () => {
   const reliable = new Reliable()
   reliable.receive(1)

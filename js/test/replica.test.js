@@ -356,3 +356,22 @@ test('many edits in one go are cut into messages that a server takes', async () 
   assert.ok(session.received.every(({ fragments }) => !fragments || fragments.length < 5000))
   assert.equal(scope.objects.size, 5001)
 })
+
+test('a change that the server would not read is refused here, and the others go through', async () => {
+  const { world, canvases: [ann, bo], sessions: [session] } = await canvasWorld(2)
+  const change = ann.transaction(() => { ann.name = 'x'.repeat(5 << 20) })
+  ann.shapes.push(new Shape({ x: 1 }))
+  await world.run(100)
+  await assert.rejects(change.accepted, { type: 'too-large' })
+  assert.deepEqual([ann.name, bo.shapes.length, session.pendingCount], ['Demo', 1, 0])
+})
+
+test('a server that takes less than it says makes nobody send the same for ever', async () => {
+  const { world, canvases: [ann, bo], sessions: [session] } = await canvasWorld(2)
+  world.frameBytesMax = 10_000
+  const change = ann.transaction(() => { ann.name = 'x'.repeat(20_000) })
+  ann.shapes.push(new Shape({ x: 1 }))
+  await world.run(20_000)
+  await assert.rejects(change.accepted, { type: 'too-large' })
+  assert.deepEqual([ann.name, bo.shapes.length, session.status], ['Demo', 1, 'online'])
+})

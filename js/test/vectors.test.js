@@ -45,7 +45,7 @@ for (const { id, why, before, fragments, after, refused = [], atomic = false } o
 
 /** @param {Record<string, any>} objects */
 function replicaOf (objects) {
-  const replica = new Replica(Node, { edited () {}, settled () {}, recorded () {} })
+  const replica = new Replica(Node, { edited () {}, objectsMax: () => 1000, settled () {}, recorded () {} })
   const fragments = Object.entries(objects).map(([uuid, properties]) =>
     ({ type: uuid === ROOT ? 'change' : 'add', uuid, clsName: 'Node', properties }))
   replica.start({ type: 'ScopeState', scopeIndex: 0, rootUUID: ROOT, fragments: /** @type {any} */ (fragments) }, { lost: false })

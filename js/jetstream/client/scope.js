@@ -68,6 +68,7 @@ export class Scope {
     this.params = params
     this.#replica = new Replica(Root, {
       edited: () => this.#session.schedule(),
+      objectsMax: () => this.#session.objectsMax,
       settled: changes => this.#settled(changes),
       recorded: (journal, alone) => this.#history.record(journal, alone)
     })
@@ -172,6 +173,14 @@ export class Scope {
   /** What waits to be sent; nothing before it is known what the session that was lost has done. */
   unsent () {
     return this.root && !this.#lost ? this.#replica.unsent() : []
+  }
+
+  /**
+   * @param {ChangeSet} changes that cannot even be sent
+   * @param {Rejection} error
+   */
+  refuse (changes, error) {
+    this.#replica.refuse(changes, error)
   }
 
   /** @returns {SavedScope} */

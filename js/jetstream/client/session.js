@@ -1,6 +1,7 @@
 import { Emitter } from '../emitter.js'
-import { SOCKET_BYTES_MAX } from '../limits.js'
+import { CHANGE_SET_OBJECTS_MAX, SOCKET_BYTES_MAX } from '../limits.js'
 import { ClientSession } from '../session/client.js'
+import { byteLength } from '../session/reliable.js'
 import { schedule, systemClock } from './clock.js'
 import { Denied, Scope } from './scope.js'
 import { Socket } from './socket.js'
@@ -101,6 +102,12 @@ export class Session {
 
   get clock () {
     return this.#clock
+  }
+
+  /** How many objects a ChangeSet may touch. */
+  get objectsMax () {
+    // An object can need three fragments: its own, its place, and its move there.
+    return Math.min(CHANGE_SET_OBJECTS_MAX, Math.floor(this.#machine.limits.fragments / 3))
   }
 
   /** How many ChangeSets wait for the server's answer, in all scopes. */
@@ -351,12 +358,21 @@ export class Session {
       if (scopeIndex === null) continue
       for (const changes of scope.unsent()) {
         const { fragments, atomic, procedure } = changes
+        if (this.#tooLong(fragments)) {
+          scope.refuse(changes, { type: 'too-large', message: 'the changes are more than fits into a message' })
+          continue
+        }
         changes.index = this.#machine.send({ type: 'ScopeSync', scopeIndex, fragments, ...(atomic && { atomic, procedure }) })
       }
     }
     if (this.#toLeave.length > 0 && this.pendingCount === 0) {
       for (const scopeIndex of this.#toLeave.splice(0)) this.#machine.send({ type: 'ScopeUnfetch', scopeIndex })
     }
+  }
+
+  /** @param {unknown} fragments */
+  #tooLong (fragments) {
+    return byteLength(JSON.stringify(fragments)) + ENVELOPE_BYTES > this.#machine.limits.messageBytes
   }
 
   #flush () {
@@ -397,6 +413,9 @@ export class Session {
     }
   }
 }
+
+/** What a message needs beside its fragments, in bytes. */
+const ENVELOPE_BYTES = 300
 
 /** How long to wait for a socket that is full, in milliseconds. */
 const FULL_MS = 50

@@ -1,10 +1,10 @@
 import {
-  CONNECT_MS_MAX, FRAME_MESSAGES_MAX, GAP_MS_MAX, PING_INTERVAL_MS, PROBE_MS_MAX, RETRY_MS_MAX, RETRY_MS_MIN,
-  SILENCE_MS_MAX
+  CHANGE_SET_OBJECTS_MAX, CONNECT_MS_MAX, FRAME_MESSAGES_MAX, GAP_MS_MAX, MESSAGE_BYTES_MAX, PING_INTERVAL_MS,
+  PROBE_MS_MAX, RETRY_MS_MAX, RETRY_MS_MIN, SILENCE_MS_MAX, UNACKNOWLEDGED_MAX
 } from '../limits.js'
 import { decodeFrame } from '../wire/decode.js'
 import { VERSION } from '../wire/message.js'
-import { Reliable } from './reliable.js'
+import { Reliable, byteLength } from './reliable.js'
 
 /**
  * @typedef {import('../wire/message.js').Message} Message
@@ -56,6 +56,10 @@ export class ClientSession {
   #ended = false
   #attempts = 0
   #gap = false
+  /** How much came since we last said what we have. */
+  #unacknowledged = 0
+  /** The longest frame that was sent on this connection, in bytes. */
+  #longest = 0
   /** @type {Record<Timer, number>} when each timer runs out; `Infinity`: it does not run */
   #timers = { retry: Infinity, connect: Infinity, ping: Infinity, silence: Infinity, probe: Infinity, gap: Infinity }
   #params
@@ -79,8 +83,8 @@ export class ClientSession {
     return this.#status
   }
 
-  /** The limits that the server announced, if it did. @type {{ fragments?: number, messageBytes?: number }} */
-  limits = {}
+  /** What the server holds us to, as far as we know. */
+  limits = { messageBytes: MESSAGE_BYTES_MAX, fragments: CHANGE_SET_OBJECTS_MAX * 4 }
 
   /**
    * @param {number} now
@@ -125,8 +129,15 @@ export class ClientSession {
    */
   nextFrame () {
     if (!this.#open || this.#outbox.length === 0) return null
-    const texts = this.#outbox.splice(0, FRAME_MESSAGES_MAX)
-    return texts.length === 1 ? texts[0] : `[${texts.join()}]`
+    let count = 0
+    for (let length = 0; count < Math.min(this.#outbox.length, FRAME_MESSAGES_MAX); count++) {
+      length += byteLength(this.#outbox[count]) + 1
+      if (count > 0 && length > this.limits.messageBytes / 2) break
+    }
+    const texts = this.#outbox.splice(0, count)
+    const frame = texts.length === 1 ? texts[0] : `[${texts.join()}]`
+    this.#longest = Math.max(this.#longest, byteLength(frame))
+    return frame
   }
 
   /** What was received until now is stored, so that the server may forget it. */
@@ -156,6 +167,7 @@ export class ClientSession {
   /** @param {number} now */
   #connected (now) {
     this.#open = true
+    this.#longest = 0
     if (this.#token === null) {
       this.#outbox = [JSON.stringify({ type: 'SessionCreate', index: 0, params: this.#params, version: VERSION })]
     } else {
@@ -171,7 +183,9 @@ export class ClientSession {
    */
   #disconnected (now, { code, reason }, out) {
     this.#drop()
-    const forgotten = code === 4096 || code === 4097
+    // What was too long for the server once would be so again and again.
+    if (code === TOO_LONG) this.limits.messageBytes = Math.floor(this.#longest / 2)
+    const forgotten = code === 4096 || code === 4097 || code === TOO_LONG
     if (this.#ended || this.#status === 'offline') return
     if (forgotten && this.#token === null) return this.#deny(explain(reason), out)
     if (forgotten) {
@@ -260,6 +274,8 @@ export class ClientSession {
     for (const message of decodeFrame(text)) {
       if (!this.#ended) this.#message(now, message, out)
     }
+    this.#unacknowledged += text.length
+    if (this.#unacknowledged > UNACKNOWLEDGED_MAX) this.#timers.ping = now
   }
 
   /**
@@ -292,7 +308,8 @@ export class ClientSession {
     if (this.#token !== null) return
     if (error) return this.#deny(error, out)
     this.#token = sessionToken
-    this.limits = limits ?? {}
+    this.limits.messageBytes = Math.min(this.limits.messageBytes, limits?.messageBytes || Infinity)
+    this.limits.fragments = Math.min(this.limits.fragments, limits?.fragments || Infinity)
     this.#establish(out)
   }
 
@@ -325,6 +342,7 @@ export class ClientSession {
 
   /** @param {boolean} resendMissing */
   #ping (resendMissing) {
+    this.#unacknowledged = 0
     return JSON.stringify({ type: 'Ping', index: 0, ack: this.#reliable.ack, resendMissing })
   }
 
@@ -370,6 +388,9 @@ export class ClientSession {
     return now + PING_INTERVAL_MS * (0.9 + this.#random() / 5)
   }
 }
+
+/** The close code of a frame that is too long. */
+const TOO_LONG = 1009
 
 /**
  * The error that stands in a close reason.

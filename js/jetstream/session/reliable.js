@@ -88,4 +88,11 @@ export class Reliable {
   }
 }
 
+/**
+ * How long a text is in UTF-8.
+ *
+ * @param {string} text
+ */
+export const byteLength = text => new TextEncoder().encode(text).length
+
 /** @typedef {{ unacked?: [number, string][], lastSent?: number, lastReceived?: number }} Saved */

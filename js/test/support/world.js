@@ -60,7 +60,11 @@ class Link {
   /** @param {string} text */
   send (text) {
     this.world.frames++
-    this.#later('up', () => this.end()?.frame(text))
+    this.#later('up', () => {
+      if (text.length <= this.world.frameBytesMax) return this.end()?.frame(text)
+      this.end()?.closed()
+      this.#later('down', () => this.#close(1009, 'too long'))
+    })
   }
 
   close () {
@@ -114,6 +118,7 @@ export class World {
   links = new Set()
   unreachable = false
   frames = 0
+  frameBytesMax = Infinity
   #now = 0
   /** @type {{ at: number, order: number, wake: () => void }[]} */
   #timers = []
