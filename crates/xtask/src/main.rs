@@ -20,7 +20,7 @@ const USAGE: &str = "\
 usage: cargo xtask <chore>
 
   test [STEP…]   everything that has to pass, or only the steps named
-  tidy           the arrows between modules, core's dependencies, file lengths, stray words
+  tidy           the arrows between modules, core's dependencies, file lengths, links, stray words
 ";
 
 fn main() -> ExitCode {

@@ -1,7 +1,8 @@
 //! What no compiler checks: the arrows between core's modules, core's few dependencies, the length of
-//! files, and words that have no place in the project.
+//! files, links between pages, and words that have no place in the project.
 
 mod arrows;
+mod links;
 mod words;
 
 use std::path::{Path, PathBuf};
@@ -28,6 +29,7 @@ pub fn run(root: &Path) -> Result<String, String> {
             findings.push(format!("{}: more than {FILE_LINES_MAX} lines", file.display()));
         }
         findings.extend(arrows::check(file, &text));
+        findings.extend(links::check(root, file, &text));
     }
     match findings.as_slice() {
         [] => Ok(format!("tidy: {} files", files.len())),
