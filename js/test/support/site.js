@@ -83,7 +83,9 @@ export async function modelSite () {
  * @returns {Promise<Site>}
  */
 export async function realSite (program, settings = []) {
-  const server = spawn(program, ['serve', ...settings], { stdio: ['ignore', 'pipe', 'inherit'] })
+  // What begins with JETSTREAM_ would be taken for its configuration.
+  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('JETSTREAM_')))
+  const server = spawn(program, ['serve', ...settings], { env, stdio: ['ignore', 'pipe', 'ignore'] })
   const exited = once(server, 'exit')
   for await (const line of createInterface({ input: server.stdout })) {
     const origin = /https?:\/\/[^\s/]+/.exec(line)?.[0] ?? /wss?:\/\/[^\s/]+/.exec(line)?.[0].replace('ws', 'http')
