@@ -16,8 +16,8 @@ mod template;
 mod tests;
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 
 use jetstream_core::ids::{MemberId, MessageIndex, Revision, ScopeIndex, ScopeName, SessionId};
 use jetstream_core::model::{ChangeSet, Graph, Rejection, Schema};
@@ -61,6 +61,17 @@ use task::ScopeTask;
 #[derive(Clone)]
 pub struct Scope(Arc<Shared>);
 
+/// A handle that does not keep its scope alive.
+#[derive(Clone)]
+pub(crate) struct WeakScope(Weak<Shared>);
+
+impl WeakScope {
+    /// The handle, if the scope is still held by somebody.
+    pub(crate) fn upgrade(&self) -> Option<Scope> {
+        self.0.upgrade().map(Scope)
+    }
+}
+
 struct Shared {
     status: Arc<Status>,
     mailbox: mpsc::Sender<Request>,
@@ -99,18 +110,23 @@ pub(crate) enum Request {
     Leave(MemberId),
     /// A member needs the state afresh.
     Resync(MemberId),
+    /// A member has acknowledged everything up to this revision.
+    Seen { member: MemberId, revision: Revision },
     /// A member's ChangeSet.
     Sync { member: MemberId, message: MessageIndex, changes: ChangeSet },
     /// The application's.
     Update { build: BuildChanges, answer: oneshot::Sender<Result<Updated, ScopeError>> },
     /// Looks at the objects.
-    Read(Box<dyn FnOnce(&Graph, Revision) + Send>),
+    Read(LookAt),
     /// Ends the scope.
     Close,
 }
 
 /// Makes a ChangeSet out of the present state.
 type BuildChanges = Box<dyn FnOnce(&Graph) -> ChangeSet + Send>;
+
+/// Looks at the present state and its revision.
+type LookAt = Box<dyn FnOnce(&Graph, Revision) + Send>;
 
 /// A session that becomes a member.
 pub(crate) struct Joining {
@@ -342,6 +358,11 @@ impl Scope {
     /// Whether another member is within the limit.
     pub(crate) fn has_room(&self) -> bool {
         self.member_count() < self.0.status.members_max
+    }
+
+    /// A handle that does not keep the scope alive.
+    pub(crate) fn downgrade(&self) -> WeakScope {
+        WeakScope(Arc::downgrade(&self.0))
     }
 
     /// Whether both are handles to the same scope.

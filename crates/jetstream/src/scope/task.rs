@@ -200,6 +200,7 @@ impl ScopeTask {
                 self.metrics.resyncs.inc();
                 Input::Resync { member }
             }
+            Request::Seen { member, revision } => Input::Seen { member, revision },
             Request::Sync { member, message, changes } => Input::Sync { member, message, changes },
             Request::Update { build, answer } => match guard(|| build(scope.graph())) {
                 Ok(changes) => self.update(changes, answer),

@@ -1,0 +1,219 @@
+//! A session as its two writers share it: its own task, and the tasks of its scopes.
+//!
+//! The machine and the sink of the connection stand behind one lock that is never held over an await. A
+//! scope's task that has something for a member takes the lock, gives it to the machine, and later
+//! takes the lock again to pull frames out and write them to the socket. The session's own task is
+//! woken only when there is something that a scope's task cannot do: outputs to carry out, a socket that
+//! is full, a deadline that came nearer.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use jetstream_core::ids::{ConnectionId, ScopeIndex};
+use jetstream_core::session::{Delivery, Frame, FramePart, Input, Output, ServerSession};
+use jetstream_core::time::{Millis, Now};
+use parking_lot::Mutex;
+use smallvec::SmallVec;
+use tokio::sync::{Notify, mpsc};
+
+use super::request::SessionInfo;
+use super::session_task::Order;
+use super::token::TokenHash;
+use crate::metrics::Metrics;
+use crate::scope::Recipient;
+use crate::transport::{FrameSink, Sent};
+
+/// A session.
+pub(super) struct SessionCell {
+    pub(super) info: SessionInfo,
+    pub(super) token: TokenHash,
+    /// To the session's task.
+    pub(super) orders: mpsc::Sender<Order>,
+    state: Mutex<State>,
+    /// Wakes the session's task.
+    pub(super) wake: Notify,
+    metrics: Metrics,
+}
+
+struct State {
+    machine: ServerSession,
+    /// What the session's task has to carry out.
+    outputs: Vec<Output>,
+    /// Scopes that have ended: the session's task lets go of them.
+    closed: Vec<ScopeIndex>,
+    line: Option<Line>,
+    /// When the session's task will wake by itself.
+    armed: Option<Millis>,
+}
+
+/// The way to the client.
+struct Line {
+    connection: ConnectionId,
+    sink: Arc<dyn FrameSink>,
+    room: Room,
+}
+
+/// Whether the sink takes frames.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Room {
+    Open,
+    /// Not before it is writable again.
+    Full,
+    /// Never again; the connection's source will say so too.
+    Gone,
+}
+
+thread_local! {
+    /// What a frame is written into before it is sent: one for a thread, not one for a session.
+    static FRAME: RefCell<Frame> = RefCell::new(Frame::new());
+}
+
+impl SessionCell {
+    pub(super) fn new(
+        info: SessionInfo,
+        token: TokenHash,
+        machine: ServerSession,
+        orders: mpsc::Sender<Order>,
+        metrics: Metrics,
+    ) -> Self {
+        let (outputs, closed) = (Vec::new(), Vec::new());
+        let state = State { machine, outputs, closed, line: None, armed: None };
+        Self { info, token, orders, state: Mutex::new(state), wake: Notify::new(), metrics }
+    }
+
+    /// Gives the machine an input. The outputs wait for [`take_outputs`](Self::take_outputs).
+    pub(super) fn input(&self, now: Now, input: Input<'_>) {
+        let state = &mut *self.state.lock();
+        state.machine.handle(now, input, &mut state.outputs);
+    }
+
+    /// Tells the machine that its deadline has come, if it has.
+    pub(super) fn tick(&self, now: Now) {
+        let state = &mut *self.state.lock();
+        if state.machine.deadline().is_some_and(|deadline| deadline <= now.mono) {
+            state.machine.handle(now, Input::Deadline, &mut state.outputs);
+        }
+    }
+
+    /// Talks over this sink from now on.
+    pub(super) fn connect(
+        &self,
+        now: Now,
+        connection: ConnectionId,
+        sink: Arc<dyn FrameSink>,
+        full: bool,
+    ) {
+        let state = &mut *self.state.lock();
+        let room = if full { Room::Full } else { Room::Open };
+        state.line = Some(Line { connection, sink, room });
+        state.machine.handle(now, Input::Connected { connection }, &mut state.outputs);
+    }
+
+    /// Stops talking over this connection, if it still does.
+    pub(super) fn disconnect(&self, now: Now, connection: ConnectionId) {
+        let state = &mut *self.state.lock();
+        if state.line.as_ref().is_some_and(|line| line.connection == connection) {
+            state.line = None;
+        }
+        state.machine.handle(now, Input::Disconnected { connection }, &mut state.outputs);
+    }
+
+    /// What is to be carried out, in order.
+    pub(super) fn take_outputs(&self) -> Vec<Output> {
+        std::mem::take(&mut self.state.lock().outputs)
+    }
+
+    /// Scopes that have ended since the last call.
+    pub(super) fn take_closed(&self) -> Vec<ScopeIndex> {
+        std::mem::take(&mut self.state.lock().closed)
+    }
+
+    /// Whether frames are to be read.
+    pub(super) fn wants_frames(&self) -> bool {
+        self.state.lock().machine.wants_frames()
+    }
+
+    /// The sink if it is full, for the session's task to wait on.
+    pub(super) fn full_sink(&self) -> Option<Arc<dyn FrameSink>> {
+        let state = self.state.lock();
+        let line = state.line.as_ref().filter(|line| line.room == Room::Full)?;
+        Some(line.sink.clone())
+    }
+
+    /// The full sink has room again.
+    pub(super) fn writable(&self) {
+        if let Some(line) = &mut self.state.lock().line
+            && line.room == Room::Full
+        {
+            line.room = Room::Open;
+        }
+    }
+
+    /// When the machine wants to be woken. The session's task promises to wake then; deliveries that
+    /// bring the moment nearer wake it at once.
+    pub(super) fn arm(&self) -> Option<Millis> {
+        let mut state = self.state.lock();
+        state.armed = state.machine.deadline();
+        state.armed
+    }
+
+    /// Whether there is a connection, and what is kept for the client in bytes.
+    pub(super) fn standing(&self) -> (bool, usize) {
+        let state = self.state.lock();
+        (state.line.is_some(), state.machine.backlog_bytes())
+    }
+}
+
+impl State {
+    /// Whether there is something that only the session's task can do.
+    fn needs_task(&self) -> bool {
+        let sooner = match (self.machine.deadline(), self.armed) {
+            (Some(deadline), Some(armed)) => deadline < armed,
+            (Some(_), None) => true,
+            (None, _) => false,
+        };
+        sooner || !self.outputs.is_empty() || !self.closed.is_empty()
+    }
+}
+
+impl Recipient for SessionCell {
+    fn deliver(&self, now: Now, scope: ScopeIndex, delivery: Delivery) {
+        self.input(now, Input::Deliver { scope, delivery });
+    }
+
+    fn scope_closed(&self, now: Now, scope: ScopeIndex) {
+        let state = &mut *self.state.lock();
+        state.closed.push(scope);
+        state.machine.handle(now, Input::ScopeClosed { scope }, &mut state.outputs);
+    }
+
+    /// Sends what there is, as long as the sink takes it.
+    fn flush(&self, now: Now) {
+        let state = &mut *self.state.lock();
+        let (mut frames, mut bytes) = (0, 0);
+        if let Some(line) = &mut state.line {
+            FRAME.with_borrow_mut(|frame| {
+                while line.room == Room::Open && state.machine.next_frame(now, frame) {
+                    let parts: SmallVec<[&str; 16]> =
+                        frame.parts().map(FramePart::as_str).collect();
+                    line.room = match line.sink.send(&parts) {
+                        Sent::Room => Room::Open,
+                        Sent::Full => Room::Full,
+                        Sent::Closed => Room::Gone,
+                    };
+                    frames += 1;
+                    bytes += frame.byte_length() as u64;
+                }
+            });
+            if line.room == Room::Full && frames > 0 {
+                self.metrics.sinks_full.inc();
+                self.wake.notify_one();
+            }
+        }
+        self.metrics.frames_out.inc_by(frames);
+        self.metrics.bytes_out.inc_by(bytes);
+        if state.needs_task() {
+            self.wake.notify_one();
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! From a connection to a session: by its token, or by a handshake.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jetstream_core::model::{ErrorCode, Rejection};
+use jetstream_core::session::{Accepted, CloseReason, Handshake, HandshakeOutput, ServerSession};
+use serde_json::{Map, Value};
+use tokio::sync::mpsc;
+use tokio::time::{sleep_until, timeout, timeout_at};
+
+use super::Shared;
+use super::cell::SessionCell;
+use super::directory::next_session_id;
+use super::request::{SessionFacts, SessionInfo, SessionRequest, SessionVerdict};
+use super::session_task::{ORDERS_MAX, Order, SessionTask};
+use super::token::Token;
+use crate::clock;
+use crate::future::catch_panic;
+use crate::metrics::Counted;
+use crate::transport::{Connection, FrameSink, FrameSource, Received, Sent};
+
+/// Sees a connection through: to its session, whose task may become this one, or to its end.
+pub(super) async fn establish(server: Arc<Shared>, mut connection: Connection) {
+    let Some(token) = connection.info.session_token() else {
+        return handshake(server, connection).await;
+    };
+    let cell = server.directory.by_token(token);
+    connection.info.forget_token();
+    let Connection { source, sink, .. } = connection;
+    let Some(cell) = cell else {
+        tracing::debug!("a connection names no session");
+        return goodbye(source, &*sink, &CloseReason::unknown_token()).await;
+    };
+    tracing::debug!(session = %cell.info.id(), "session resumed");
+    server.metrics.sessions_resumed.inc();
+    // The session may end at this very moment.
+    let arrived = cell.orders.send(Order::Arrived { source, sink }).await;
+    if let Err(mpsc::error::SendError(Order::Arrived { source, sink })) = arrived {
+        goodbye(source, &*sink, &CloseReason::unknown_token()).await;
+    }
+}
+
+async fn handshake(server: Arc<Shared>, connection: Connection) {
+    let Connection { info, mut source, sink, pending } = connection;
+    let info = Arc::new(info);
+    let mut handshake = Handshake::new(server.limits.clone(), clock::now());
+    let reason = loop {
+        let deadline = clock::instant(handshake.deadline().expect("it is not over"));
+        let output = tokio::select! {
+            received = poll_fn(|context| source.poll_frame(context)) => match received {
+                Received::Frame(text) => handshake.frame(&text),
+                Received::Ended => return linger(source, &*sink).await,
+            },
+            () = sleep_until(deadline) => handshake.tick(clock::now()),
+        };
+        let (params, version, dialect) = match output {
+            None => continue,
+            Some(HandshakeOutput::Close(reason)) => break reason,
+            Some(HandshakeOutput::Create { params, version, dialect }) => {
+                (params, version, dialect)
+            }
+        };
+        let request = SessionRequest { connect: info.clone(), params, version };
+        let verdict = timeout_at(deadline, ask(&server, request)).await;
+        let Ok((params, version, verdict)) = verdict else { continue };
+        let begun = verdict.0.and_then(|data| {
+            let (id, connect) = (next_session_id(), info.clone());
+            let facts = SessionFacts { id, dialect, connect, params, version, data };
+            begin(&server, facts, &mut handshake)
+        });
+        match begun {
+            Ok(Some((task, accepted))) => {
+                drop(pending);
+                // Boxed, so that connections that never get here need no room for it.
+                return Box::pin(start(task, accepted, source, sink)).await;
+            }
+            // The client has waited too long: the deadline says so.
+            Ok(None) => {}
+            Err(error) => {
+                tracing::debug!(%error, "session denied");
+                server.metrics.sessions_denied.inc();
+                if let Some(text) = handshake.deny(&error) {
+                    sink.send(&[&text]);
+                }
+            }
+        }
+    };
+    tracing::debug!(?reason, "connection closed without a session");
+    goodbye(source, &*sink, &reason).await;
+}
+
+/// The application's verdict; a panic in its handler denies.
+async fn ask(
+    server: &Shared,
+    request: SessionRequest,
+) -> (Map<String, Value>, semver::Version, SessionVerdict) {
+    let Some(on_session) = &server.handlers.on_session else {
+        let verdict = request.accept();
+        return (request.params, request.version, verdict);
+    };
+    let (params, version) = (request.params.clone(), request.version.clone());
+    let verdict = catch_panic(async { on_session(request).await }).await;
+    let verdict = verdict.unwrap_or_else(|panic| {
+        server.metrics.handler_panics.inc();
+        tracing::error!(%panic, "the session handler panicked");
+        SessionVerdict(Err(Rejection::new(ErrorCode::Internal, "the session could not be created")))
+    });
+    (params, version, verdict)
+}
+
+/// A session and its task; `None` if the client did not wait for it.
+fn begin(
+    server: &Arc<Shared>,
+    facts: SessionFacts,
+    handshake: &mut Handshake,
+) -> Result<Option<(SessionTask, Accepted)>, Rejection> {
+    let no_randomness = |error: getrandom::Error| {
+        tracing::error!(%error, "the system gives no random bytes");
+        Rejection::new(ErrorCode::Internal, "the session could not be created")
+    };
+    let token = Token::generate().map_err(no_randomness)?;
+    let jitter_seed = getrandom::u64().map_err(no_randomness)?;
+    let limits = server.limits.clone();
+    let machine = ServerSession::new(facts.id, facts.dialect, limits, jitter_seed, clock::now());
+    let (orders, receiver) = mpsc::channel(ORDERS_MAX);
+    let info = SessionInfo(Arc::new(facts));
+    let metrics = server.metrics.clone();
+    let cell = Arc::new(SessionCell::new(info, token.hash(), machine, orders, metrics));
+    if !server.directory.insert(&cell, server.limits.sessions_max) {
+        return Err(Rejection::new(
+            ErrorCode::TooLarge,
+            "the server has no room for more sessions",
+        ));
+    }
+    match handshake.accept(token.as_str()) {
+        Some(accepted) => Ok(Some((SessionTask::new(cell, server.clone(), receiver), accepted))),
+        None => {
+            server.directory.remove(&cell);
+            Ok(None)
+        }
+    }
+}
+
+async fn start(
+    mut task: SessionTask,
+    accepted: Accepted,
+    source: Box<dyn FrameSource>,
+    sink: Arc<dyn FrameSink>,
+) {
+    let metrics = task.metrics().clone();
+    metrics.sessions_created.inc();
+    let _counted = Counted::new(&metrics.sessions);
+    let full = sink.send(&[&accepted.reply]) != Sent::Room;
+    task.begin(source, sink, full, accepted.frame.as_deref());
+    task.run().await;
+}
+
+/// Closes a connection, and gives the client the time to read why.
+pub(super) async fn goodbye(
+    source: Box<dyn FrameSource>,
+    sink: &dyn FrameSink,
+    reason: &CloseReason,
+) {
+    sink.close(reason.code(), &reason.reason_text());
+    linger(source, sink).await;
+}
+
+/// Keeps a connection that is closed until the client has taken it in: what is dropped too early is
+/// lost on the way.
+pub(super) async fn linger(mut source: Box<dyn FrameSource>, sink: &dyn FrameSink) {
+    let gone = async {
+        poll_fn(|context| sink.poll_writable(context)).await;
+        poll_fn(|context| source.poll_gone(context)).await;
+    };
+    let _ = timeout(LINGER_MAX, gone).await;
+}
+
+/// How long a closed connection is kept.
+const LINGER_MAX: Duration = Duration::from_secs(5);

@@ -1,0 +1,105 @@
+//! A running server as an application holds it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use jetstream_core::ids::SessionId;
+use tokio::sync::watch;
+
+use super::health::Health;
+use super::request::SessionInfo;
+use super::session_task::Order;
+use super::{Phase, Shared};
+use crate::metrics::Metrics;
+
+/// A running server. Cheap to clone.
+#[derive(Clone)]
+pub struct ServerHandle {
+    pub(super) shared: Arc<Shared>,
+    pub(super) addresses: Arc<[SocketAddr]>,
+    pub(super) admin: Option<SocketAddr>,
+    pub(super) phase: Arc<watch::Sender<Phase>>,
+}
+
+/// A session at the moment of asking.
+#[derive(Debug, Clone)]
+pub struct SessionStatus {
+    /// Who it is.
+    pub info: SessionInfo,
+    /// Whether its client is connected.
+    pub connected: bool,
+    /// What is kept for its client, sent or not, in bytes.
+    pub backlog_bytes: usize,
+}
+
+impl ServerHandle {
+    /// The address of the first transport that has one.
+    ///
+    /// # Panics
+    ///
+    /// If no transport has one; in-memory transports have none.
+    pub fn local_addr(&self) -> SocketAddr {
+        *self.addresses.first().expect("a transport with an address")
+    }
+
+    /// The addresses of all transports that have one, in the order of the builder.
+    pub fn local_addrs(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// The address of the listener for metrics and health, if there is one.
+    pub fn admin_addr(&self) -> Option<SocketAddr> {
+        self.admin
+    }
+
+    /// All sessions, the oldest first.
+    pub fn sessions(&self) -> Vec<SessionStatus> {
+        let cells = self.shared.directory.list();
+        let status = |cell: &Arc<super::cell::SessionCell>| {
+            let (connected, backlog_bytes) = cell.standing();
+            SessionStatus { info: cell.info.clone(), connected, backlog_bytes }
+        };
+        cells.iter().map(status).collect()
+    }
+
+    /// Ends a session; its client is told why, and starts over. False if there is no such session.
+    pub async fn end_session(&self, id: SessionId, message: impl Into<String>) -> bool {
+        let Some(cell) = self.shared.directory.by_id(id) else { return false };
+        cell.orders.send(Order::End(message.into())).await.is_ok()
+    }
+
+    /// What the server counts.
+    pub fn metrics(&self) -> &Metrics {
+        &self.shared.metrics
+    }
+
+    /// Whether the server does its work: scopes are asked and must answer in time.
+    pub async fn health(&self) -> Health {
+        self.shared.health().await
+    }
+
+    /// Stops accepting, answers what was asked, and closes all connections with 1001, so that clients
+    /// resume elsewhere or later. What takes longer than `limits.shutdown_timeout_ms` is dropped.
+    /// Scopes live on. Returns when everything has ended; a second call waits for the first.
+    pub async fn shutdown(&self) {
+        self.phase.send_if_modified(|phase| {
+            let running = *phase == Phase::Running;
+            if running {
+                *phase = Phase::Stopping;
+            }
+            running
+        });
+        self.ended().await;
+    }
+
+    /// Waits until the server has been shut down.
+    pub async fn ended(&self) {
+        let _ = self.phase.subscribe().wait_for(|phase| *phase == Phase::Ended).await;
+    }
+}
+
+impl std::fmt::Debug for ServerHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ServerHandle").field("addresses", &self.addresses).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,191 @@
+//! A server: sessions over transports, and the scopes that they fetch.
+//!
+//! A connection's way through here:
+//!
+//! 1. `establish`: by its token to its session, or by a handshake to a new one.
+//! 2. `session_task`: reads frames into the session's machine and carries out what it wants.
+//! 3. `cell`: the machine and the sink behind one lock, which scopes deliver into.
+//!
+//! Beside it: `request` (what the application is asked), `directory` and `token` (who is who), `health` and
+//! `admin` (for operators), `builder` and `handle` (for the application).
+
+mod builder;
+mod handle;
+mod request;
+
+mod cell;
+mod establish;
+mod session_task;
+
+mod admin;
+mod directory;
+mod health;
+mod token;
+
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jetstream_core::limits::Limits;
+use parking_lot::Mutex;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use crate::future::BoxFuture;
+use crate::metrics::Metrics;
+use crate::transport::{Environment, Listener};
+
+use directory::Directory;
+use health::Probe;
+use session_task::Order;
+
+pub use builder::ServerBuilder;
+pub use handle::{ServerHandle, SessionStatus};
+pub use health::Health;
+pub use request::{FetchRequest, FetchVerdict, SessionInfo, SessionRequest, SessionVerdict};
+
+/// The beginning of every server: [`Server::builder`].
+#[derive(Debug)]
+pub struct Server(());
+
+impl Server {
+    /// Begins to describe a server.
+    pub fn builder() -> ServerBuilder {
+        ServerBuilder::new()
+    }
+}
+
+/// What all tasks of a server know.
+struct Shared {
+    limits: Arc<Limits>,
+    handlers: Handlers,
+    metrics: Metrics,
+    directory: Directory,
+    health: Probe,
+    phase: watch::Receiver<Phase>,
+    /// Everything that runs for this server and is waited for when it ends.
+    tasks: Mutex<JoinSet<()>>,
+}
+
+/// The application's decisions.
+#[derive(Default)]
+struct Handlers {
+    on_session: Option<Handler<SessionRequest, SessionVerdict>>,
+    on_fetch: Option<Handler<FetchRequest, FetchVerdict>>,
+}
+
+type Handler<Q, A> = Box<dyn Fn(Q) -> BoxFuture<'static, A> + Send + Sync>;
+
+/// Where a server is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Running,
+    Stopping,
+    Ended,
+}
+
+impl Shared {
+    /// Runs a task that the server waits for when it ends.
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let mut tasks = self.tasks.lock();
+        // Those that have ended are let go of; a panic in one of them is a mistake of ours.
+        while let Some(ended) = tasks.try_join_next() {
+            report(ended);
+        }
+        tasks.spawn(task);
+    }
+
+    async fn health(&self) -> Health {
+        match *self.phase.borrow() {
+            Phase::Running => {}
+            Phase::Stopping | Phase::Ended => return Health::not_ready("the server is going away"),
+        }
+        self.health.ask().await
+    }
+}
+
+fn report(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        tracing::error!(%error, "a task of the server panicked");
+    }
+}
+
+async fn start(builder: ServerBuilder) -> io::Result<ServerHandle> {
+    let ServerBuilder { transports, handlers, limits, metrics, admin, .. } = builder;
+    let environment = Environment {
+        pending: Arc::new(Semaphore::new(limits.connections_pending_max)),
+        limits: limits.clone(),
+        metrics: metrics.clone(),
+    };
+    let mut listeners = Vec::with_capacity(transports.len());
+    for transport in transports {
+        listeners.push(transport.listen(environment.clone()).await?);
+    }
+    let (phase, phases) = watch::channel(Phase::Running);
+    let phase = Arc::new(phase);
+    let shared = Arc::new(Shared {
+        limits,
+        handlers,
+        metrics,
+        directory: Directory::default(),
+        health: Probe::new(),
+        phase: phases,
+        tasks: Mutex::default(),
+    });
+    let admin = match admin {
+        Some(address) => Some(admin::start(&shared, &address).await?),
+        None => None,
+    };
+    let addresses = listeners.iter().filter_map(|listener| listener.local_addr()).collect();
+    let mut accepting = JoinSet::new();
+    for listener in listeners {
+        accepting.spawn(accept(shared.clone(), listener));
+    }
+    tokio::spawn(supervise(shared.clone(), accepting, phase.clone()));
+    Ok(ServerHandle { shared, addresses, admin, phase })
+}
+
+/// Accepts connections for as long as the server runs.
+async fn accept(server: Arc<Shared>, mut listener: Box<dyn Listener>) {
+    while let Some(connection) = listener.accept().await {
+        server.spawn(establish::establish(server.clone(), connection));
+    }
+}
+
+/// Owns the server's tasks, and ends them in order when it is shut down.
+async fn supervise(
+    server: Arc<Shared>,
+    mut accepting: JoinSet<()>,
+    phase: Arc<watch::Sender<Phase>>,
+) {
+    let mut phases = server.phase.clone();
+    let _ = phases.wait_for(|phase| *phase != Phase::Running).await;
+    tracing::info!("shutting down");
+    accepting.shutdown().await;
+    server.directory.close();
+    let limit = Duration::from_millis(server.limits.shutdown_timeout_ms);
+    let farewell = async {
+        let mut going = JoinSet::new();
+        for cell in server.directory.list() {
+            going.spawn(async move {
+                if cell.orders.send(Order::GoAway).await.is_ok() {
+                    // The task lets go of its receiver when it has said goodbye.
+                    cell.orders.closed().await;
+                }
+            });
+        }
+        while going.join_next().await.is_some() {}
+    };
+    if timeout(limit, farewell).await.is_err() {
+        tracing::warn!("some sessions took too long to close and are dropped");
+    }
+    let mut tasks = std::mem::take(&mut *server.tasks.lock());
+    // What is left belongs to connections without a session, and to those that linger.
+    tasks.shutdown().await;
+    phase.send_replace(Phase::Ended);
+    tracing::info!("shut down");
+}

@@ -1,0 +1,205 @@
+//! What the application is asked, and what it answers.
+
+use std::any::Any;
+use std::fmt;
+use std::future::{IntoFuture, Ready, ready};
+use std::sync::Arc;
+
+use jetstream_core::ids::SessionId;
+use jetstream_core::model::Rejection;
+use jetstream_core::wire::message::Dialect;
+use semver::Version;
+use serde_json::{Map, Value};
+
+use crate::scope::Scope;
+use crate::transport::ConnectInfo;
+
+/// A client asks for a session. Answer with [`accept`](Self::accept) or [`deny`](Self::deny).
+#[derive(Debug)]
+pub struct SessionRequest {
+    pub(super) connect: Arc<ConnectInfo>,
+    pub(super) params: Map<String, Value>,
+    pub(super) version: Version,
+}
+
+impl SessionRequest {
+    /// What the client adds for the application.
+    pub fn params(&self) -> &Map<String, Value> {
+        &self.params
+    }
+
+    /// One of the [`params`](Self::params) that is a text.
+    pub fn param(&self, name: &str) -> Option<&str> {
+        self.params.get(name)?.as_str()
+    }
+
+    /// The version of the protocol that the client speaks.
+    pub fn version(&self) -> &Version {
+        &self.version
+    }
+
+    /// How it connected: headers, query, connection parameters, address.
+    pub fn connection(&self) -> &ConnectInfo {
+        &self.connect
+    }
+
+    /// Lets the client in.
+    pub fn accept(&self) -> SessionVerdict {
+        SessionVerdict(Ok(None))
+    }
+
+    /// Lets the client in and keeps what the application knows of it, such as who it is. Fetches find
+    /// it with [`SessionInfo::data`].
+    pub fn accept_with<T: Any + Send + Sync>(&self, data: T) -> SessionVerdict {
+        SessionVerdict(Ok(Some(Arc::new(data))))
+    }
+
+    /// Refuses, in plain words for the client's user.
+    pub fn deny(&self, message: impl Into<String>) -> SessionVerdict {
+        SessionVerdict(Err(Rejection::message(message)))
+    }
+
+    /// Refuses with a reason that a program can read.
+    pub fn deny_with(&self, code: impl Into<String>, message: impl Into<String>) -> SessionVerdict {
+        SessionVerdict(Err(Rejection::with_type(code, message)))
+    }
+}
+
+/// The answer to a [`SessionRequest`].
+#[derive(Debug)]
+#[must_use = "a verdict must be returned from the handler"]
+pub struct SessionVerdict(pub(super) Result<Option<Data>, Rejection>);
+
+type Data = Arc<dyn Any + Send + Sync>;
+
+/// A session's client asks for a scope. Answer with [`accept`](Self::accept) or [`deny`](Self::deny).
+#[derive(Debug)]
+pub struct FetchRequest {
+    pub(super) session: SessionInfo,
+    pub(super) name: String,
+    pub(super) params: Map<String, Value>,
+}
+
+impl FetchRequest {
+    /// The name of the scope.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What the client adds for the application.
+    pub fn params(&self) -> &Map<String, Value> {
+        &self.params
+    }
+
+    /// One of the [`params`](Self::params) that is a text.
+    pub fn param(&self, name: &str) -> Option<&str> {
+        self.params.get(name)?.as_str()
+    }
+
+    /// Who asks.
+    pub fn session(&self) -> &SessionInfo {
+        &self.session
+    }
+
+    /// Makes the session a member of this scope. It may have another name than the one asked for.
+    pub fn accept(&self, scope: &Scope) -> FetchVerdict {
+        FetchVerdict(Ok(scope.clone()))
+    }
+
+    /// Refuses, in plain words for the client's user.
+    pub fn deny(&self, message: impl Into<String>) -> FetchVerdict {
+        FetchVerdict(Err(Rejection::message(message)))
+    }
+
+    /// Refuses with a reason that a program can read.
+    pub fn deny_with(&self, code: impl Into<String>, message: impl Into<String>) -> FetchVerdict {
+        FetchVerdict(Err(Rejection::with_type(code, message)))
+    }
+}
+
+/// The answer to a [`FetchRequest`].
+#[derive(Debug)]
+#[must_use = "a verdict must be returned from the handler"]
+pub struct FetchVerdict(pub(super) Result<Scope, Rejection>);
+
+impl<E: Into<Rejection>> From<Result<Scope, E>> for FetchVerdict {
+    /// For `scopes.open(fetch.name()).await.into()`.
+    fn from(result: Result<Scope, E>) -> Self {
+        Self(result.map_err(Into::into))
+    }
+}
+
+/// So that a handler may give a verdict or a future of one.
+impl IntoFuture for SessionVerdict {
+    type Output = Self;
+    type IntoFuture = Ready<Self>;
+
+    fn into_future(self) -> Ready<Self> {
+        ready(self)
+    }
+}
+
+/// So that a handler may give a verdict or a future of one.
+impl IntoFuture for FetchVerdict {
+    type Output = Self;
+    type IntoFuture = Ready<Self>;
+
+    fn into_future(self) -> Ready<Self> {
+        ready(self)
+    }
+}
+
+/// What is known of a session. Cheap to clone.
+#[derive(Clone)]
+pub struct SessionInfo(pub(super) Arc<SessionFacts>);
+
+pub(super) struct SessionFacts {
+    pub(super) id: SessionId,
+    pub(super) dialect: Dialect,
+    pub(super) connect: Arc<ConnectInfo>,
+    pub(super) params: Map<String, Value>,
+    pub(super) version: Version,
+    pub(super) data: Option<Data>,
+}
+
+impl SessionInfo {
+    /// Its name inside the server; no secret.
+    pub fn id(&self) -> SessionId {
+        self.0.id
+    }
+
+    /// Which protocol its client speaks.
+    pub fn dialect(&self) -> Dialect {
+        self.0.dialect
+    }
+
+    /// The version that its client named.
+    pub fn version(&self) -> &Version {
+        &self.0.version
+    }
+
+    /// What its client said when it asked for the session.
+    pub fn params(&self) -> &Map<String, Value> {
+        &self.0.params
+    }
+
+    /// How its client first connected. Later connections may come from elsewhere.
+    pub fn connection(&self) -> &ConnectInfo {
+        &self.0.connect
+    }
+
+    /// What the application kept with [`SessionRequest::accept_with`], if it is of this type.
+    pub fn data<T: Any>(&self) -> Option<&T> {
+        self.0.data.as_deref()?.downcast_ref()
+    }
+}
+
+/// Shows no parameters, which may be secrets.
+impl fmt::Debug for SessionInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionInfo")
+            .field("id", &self.0.id)
+            .field("version", &self.0.version)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,449 @@
+//! The task of a session: reads its connection, keeps its time, and carries out what its machine wants.
+//!
+//! It outlives connections. What scopes have for the session does not pass through here but goes straight
+//! into the [`SessionCell`]; so the session is delivered to even while this task waits for a
+//! place in a scope's mailbox, and neither can wait for the other.
+
+use std::collections::{HashMap, VecDeque};
+use std::future::{pending, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
+
+use jetstream_core::ids::{ConnectionId, MemberId, MessageIndex, ScopeIndex};
+use jetstream_core::model::{ErrorCode, Rejection};
+use jetstream_core::session::{CloseReason, Input, Output};
+use jetstream_core::time::Millis;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::{Sleep, sleep_until};
+
+use super::Shared;
+use super::cell::SessionCell;
+use super::establish::{goodbye, linger};
+use super::request::{FetchRequest, FetchVerdict};
+use crate::clock;
+use crate::future::{BoxFuture, catch_panic};
+use crate::metrics::{Counted, Metrics};
+use crate::scope::{Joining, Recipient, Request, Scope};
+use crate::transport::{FrameSink, FrameSource, FrameText, Received};
+
+/// What the server tells a session's task.
+pub(super) enum Order {
+    /// A connection named the session's token.
+    Arrived { source: Box<dyn FrameSource>, sink: Arc<dyn FrameSink> },
+    /// The session is over, in plain words why.
+    End(String),
+    /// The server goes away.
+    GoAway,
+}
+
+/// Runs a session.
+pub(super) struct SessionTask {
+    cell: Arc<SessionCell>,
+    server: Arc<Shared>,
+    orders: mpsc::Receiver<Order>,
+    connection: Option<Live>,
+    /// The connection that the present one replaced, until it is closed.
+    replaced: Option<Live>,
+    /// The scope of the fetch that was accepted last, until it is joined.
+    accepted: Option<(MessageIndex, Scope)>,
+    memberships: HashMap<ScopeIndex, (Scope, MemberId)>,
+    /// Requests to scopes, in order. While there are any, no frames are read.
+    outgoing: VecDeque<Outgoing>,
+    /// A place in the mailbox of the first of them, while it is full.
+    place: Option<BoxFuture<'static, Place>>,
+    /// The application's handlers at work.
+    handlers: JoinSet<(MessageIndex, FetchVerdict)>,
+    timer: Option<Timer>,
+    over: bool,
+}
+
+/// A connection that is in use.
+struct Live {
+    id: ConnectionId,
+    source: Box<dyn FrameSource>,
+    sink: Arc<dyn FrameSink>,
+    _counted: Counted,
+}
+
+struct Outgoing {
+    scope: Scope,
+    index: ScopeIndex,
+    request: Request,
+}
+
+type Place = Result<mpsc::OwnedPermit<Request>, mpsc::error::SendError<()>>;
+
+struct Timer {
+    at: Millis,
+    sleep: Pin<Box<Sleep>>,
+}
+
+/// What wakes the task.
+enum Event {
+    Order(Order),
+    Verdict(MessageIndex, FetchVerdict),
+    /// There is a place in a scope's mailbox, or the scope is closed.
+    Place(Place),
+    /// The sink has room again.
+    Writable,
+    /// The session's cell has something to carry out.
+    Woken,
+    /// The timer is due, which may have been set for an earlier deadline.
+    Time,
+    Frame(FrameText),
+    /// The connection is gone.
+    Ended,
+}
+
+impl SessionTask {
+    pub(super) fn new(
+        cell: Arc<SessionCell>,
+        server: Arc<Shared>,
+        orders: mpsc::Receiver<Order>,
+    ) -> Self {
+        Self {
+            cell,
+            server,
+            orders,
+            connection: None,
+            replaced: None,
+            accepted: None,
+            memberships: HashMap::new(),
+            outgoing: VecDeque::new(),
+            place: None,
+            handlers: JoinSet::new(),
+            timer: None,
+            over: false,
+        }
+    }
+
+    pub(super) fn metrics(&self) -> &Metrics {
+        &self.server.metrics
+    }
+
+    /// Takes the connection that created the session, and the frame that came with `SessionCreate`.
+    pub(super) fn begin(
+        &mut self,
+        source: Box<dyn FrameSource>,
+        sink: Arc<dyn FrameSink>,
+        full: bool,
+        frame: Option<&str>,
+    ) {
+        let connection = self.connect(source, sink, full);
+        if let Some(text) = frame {
+            self.cell.input(clock::now(), Input::Frame { connection, text });
+        }
+    }
+
+    /// Runs the session to its end.
+    pub(super) async fn run(mut self) {
+        let session = self.cell.info.id();
+        tracing::debug!(%session, "session begun");
+        self.settle();
+        while !self.over {
+            match self.next_event().await {
+                Event::Order(Order::Arrived { source, sink }) => {
+                    self.connect(source, sink, false);
+                }
+                Event::Order(Order::End(message)) => {
+                    self.cell.input(clock::now(), Input::End { message });
+                }
+                Event::Order(Order::GoAway) => {
+                    self.settle();
+                    self.go_away().await;
+                    break;
+                }
+                Event::Verdict(message, verdict) => self.handle_verdict(message, verdict),
+                Event::Place(place) => self.handle_place(place),
+                Event::Writable => self.cell.writable(),
+                Event::Woken | Event::Time => {}
+                Event::Frame(text) => self.handle_frame(&text),
+                Event::Ended => self.handle_ended(),
+            }
+            self.settle();
+        }
+        self.server.directory.remove(&self.cell);
+        self.leave().await;
+        tracing::debug!(%session, "session ended");
+    }
+
+    /// Waits for whatever comes first. Frames come last: a client that sends without end must not keep the
+    /// others waiting.
+    async fn next_event(&mut self) -> Event {
+        let reads = self.outgoing.is_empty() && self.cell.wants_frames();
+        let full = self.cell.full_sink();
+        let Self { cell, orders, connection, place, handlers, timer, .. } = self;
+        tokio::select! {
+            biased;
+            Some(order) = orders.recv() => Event::Order(order),
+            Some(verdict) = handlers.join_next(), if !handlers.is_empty() => match verdict {
+                Ok((message, verdict)) => Event::Verdict(message, verdict),
+                // Handlers catch their panics, and nobody cancels them.
+                Err(_) => Event::Woken,
+            },
+            place = or_never(place.as_mut()) => Event::Place(place),
+            () = poll_fn(|context| match &full {
+                Some(sink) => sink.poll_writable(context),
+                None => Poll::Pending,
+            }) => Event::Writable,
+            () = cell.wake.notified() => Event::Woken,
+            () = or_never(timer.as_mut().map(|timer| timer.sleep.as_mut())) => Event::Time,
+            received = poll_fn(|context| match connection {
+                Some(connection) if reads => connection.source.poll_frame(context),
+                _ => Poll::Pending,
+            }) => match received {
+                Received::Frame(text) => Event::Frame(text),
+                Received::Ended => Event::Ended,
+            },
+        }
+    }
+
+    /// Talks over this connection from now on, and no more over the one before.
+    fn connect(
+        &mut self,
+        source: Box<dyn FrameSource>,
+        sink: Arc<dyn FrameSink>,
+        full: bool,
+    ) -> ConnectionId {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let id = ConnectionId(NEXT.fetch_add(1, Ordering::Relaxed));
+        let _counted = Counted::new(&self.server.metrics.connections);
+        self.replaced = self.connection.replace(Live { id, source, sink: sink.clone(), _counted });
+        self.cell.connect(clock::now(), id, sink, full);
+        id
+    }
+
+    fn handle_frame(&mut self, text: &str) {
+        let metrics = &self.server.metrics;
+        metrics.frames_in.inc();
+        metrics.bytes_in.inc_by(text.len() as u64);
+        if let Some(connection) = &self.connection {
+            let connection = connection.id;
+            self.cell.input(clock::now(), Input::Frame { connection, text });
+        }
+    }
+
+    fn handle_ended(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            self.cell.disconnect(clock::now(), connection.id);
+            let Live { source, sink, .. } = connection;
+            self.server.spawn(async move { linger(source, &*sink).await });
+        }
+    }
+
+    fn handle_verdict(&mut self, message: MessageIndex, FetchVerdict(verdict): FetchVerdict) {
+        let verdict = verdict.and_then(|scope| {
+            if scope.is_closed() {
+                return Err(Rejection::message("the scope is closed"));
+            }
+            if !scope.has_room() {
+                return Err(Rejection::new(ErrorCode::TooLarge, "the scope is full"));
+            }
+            Ok(scope)
+        });
+        let input = match verdict {
+            Ok(scope) => {
+                self.server.health.note(&scope);
+                let (name, schema) = (scope.name().clone(), scope.schema().clone());
+                self.accepted = Some((message, scope));
+                Input::FetchAccepted { message, scope: name, schema }
+            }
+            Err(error) => {
+                self.server.metrics.fetches_denied.inc();
+                Input::FetchDenied { message, error }
+            }
+        };
+        self.cell.input(clock::now(), input);
+    }
+
+    fn handle_place(&mut self, place: Place) {
+        self.place = None;
+        let Some(Outgoing { index, request, .. }) = self.outgoing.pop_front() else { return };
+        match place {
+            Ok(place) => drop(place.send(request)),
+            Err(_) => self.scope_is_closed(index),
+        }
+    }
+
+    /// Carries out everything that the last event has brought about.
+    fn settle(&mut self) {
+        let now = clock::now();
+        if self.timer.as_ref().is_some_and(|timer| timer.at <= now.mono) {
+            self.timer = None;
+        }
+        self.cell.tick(now);
+        loop {
+            let outputs = self.cell.take_outputs();
+            if outputs.is_empty() && !self.post() {
+                break;
+            }
+            outputs.into_iter().for_each(|output| self.carry_out(output));
+        }
+        // A fetch of a scope that the session has joined already joins nothing.
+        self.accepted = None;
+        for index in self.cell.take_closed() {
+            self.memberships.remove(&index);
+        }
+        self.cell.flush(clock::now());
+        self.arm();
+    }
+
+    fn carry_out(&mut self, output: Output) {
+        match output {
+            Output::Fetch { message, name, params } => {
+                let session = self.cell.info.clone();
+                self.ask(message, FetchRequest { session, name, params });
+            }
+            Output::Join { message, scope } => self.join(message, scope),
+            Output::Resync { scope } => self.request(scope, Request::Resync),
+            Output::Sync { scope, message, changes } => {
+                self.request(scope, |member| Request::Sync { member, message, changes });
+            }
+            Output::Seen { scope, revision } => {
+                self.request(scope, |member| Request::Seen { member, revision });
+            }
+            Output::Leave { scope } => {
+                self.request(scope, Request::Leave);
+                self.memberships.remove(&scope);
+            }
+            Output::Close { connection, reason } => self.close(connection, &reason),
+            Output::Ended => self.over = true,
+        }
+    }
+
+    /// Asks the application, in a task of its own: it may take its time, and it may panic.
+    fn ask(&mut self, message: MessageIndex, fetch: FetchRequest) {
+        let server = self.server.clone();
+        self.handlers.spawn(async move {
+            let Some(on_fetch) = &server.handlers.on_fetch else {
+                return (message, fetch.deny("No such scope"));
+            };
+            let verdict = catch_panic(async { on_fetch(fetch).await }).await;
+            let verdict = verdict.unwrap_or_else(|panic| {
+                server.metrics.handler_panics.inc();
+                tracing::error!(%panic, "the fetch handler panicked");
+                let error = Rejection::new(ErrorCode::Internal, "the fetch could not be answered");
+                FetchVerdict(Err(error))
+            });
+            (message, verdict)
+        });
+    }
+
+    fn join(&mut self, message: MessageIndex, index: ScopeIndex) {
+        let Some((accepted, scope)) = self.accepted.take() else { return };
+        debug_assert_eq!(accepted, message, "fetches are answered one at a time");
+        let member = scope.next_member();
+        let request = Request::Join(Joining {
+            member,
+            session: self.cell.info.id(),
+            dialect: self.cell.info.dialect(),
+            index,
+            recipient: self.cell.clone(),
+        });
+        self.memberships.insert(index, (scope.clone(), member));
+        self.outgoing.push_back(Outgoing { scope, index, request });
+    }
+
+    fn request(&mut self, index: ScopeIndex, request: impl FnOnce(MemberId) -> Request) {
+        if let Some((scope, member)) = self.memberships.get(&index) {
+            let request = request(*member);
+            self.outgoing.push_back(Outgoing { scope: scope.clone(), index, request });
+        }
+    }
+
+    /// Puts requests into mailboxes until one is full. True: the machine was told something.
+    fn post(&mut self) -> bool {
+        while self.place.is_none()
+            && let Some(Outgoing { scope, index, request }) = self.outgoing.pop_front()
+        {
+            match scope.try_send(request) {
+                Ok(()) => {}
+                Err(mpsc::error::TrySendError::Full(request)) => {
+                    self.place = Some(Box::pin(scope.mailbox().reserve_owned()));
+                    self.outgoing.push_front(Outgoing { scope, index, request });
+                }
+                Err(mpsc::error::TrySendError::Closed(_)) => {
+                    self.scope_is_closed(index);
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
+    fn scope_is_closed(&mut self, index: ScopeIndex) {
+        if self.memberships.remove(&index).is_some() {
+            self.cell.input(clock::now(), Input::ScopeClosed { scope: index });
+        }
+    }
+
+    /// Closes a connection after what the machine still has for it.
+    fn close(&mut self, connection: ConnectionId, reason: &CloseReason) {
+        let is_it = |live: &mut Live| live.id == connection;
+        let live = if let Some(replaced) = self.replaced.take_if(is_it) {
+            replaced
+        } else if let Some(live) = self.connection.take_if(is_it) {
+            self.cell.flush(clock::now());
+            live
+        } else {
+            return;
+        };
+        self.cell.disconnect(clock::now(), connection);
+        let (Live { source, sink, .. }, reason) = (live, reason.clone());
+        self.server.spawn(async move { goodbye(source, &*sink, &reason).await });
+    }
+
+    /// Sees to it that the task wakes at the machine's deadline. A timer that is set for an earlier moment
+    /// is left alone: deadlines mostly move away, and waking once for nothing is cheaper than setting
+    /// the timer anew with every frame.
+    fn arm(&mut self) {
+        let Some(at) = self.cell.arm() else { return };
+        if self.timer.as_ref().is_none_or(|timer| timer.at > at) {
+            self.timer = Some(Timer { at, sleep: Box::pin(sleep_until(clock::instant(at))) });
+        }
+    }
+
+    /// The server goes away: what was asked is answered, then the client is told to resume elsewhere.
+    async fn go_away(&mut self) {
+        self.post_all().await;
+        for (scope, _) in self.memberships.values() {
+            // The first is answered behind what was asked before, the second after that was told.
+            for _ in 0..2 {
+                let _ = scope.read(|_| ()).await;
+            }
+        }
+        self.cell.flush(clock::now());
+        if let Some(connection) = self.connection.take() {
+            goodbye(connection.source, &*connection.sink, &CloseReason::GoingAway).await;
+        }
+    }
+
+    /// Leaves all scopes, behind what the client has asked of them.
+    async fn leave(&mut self) {
+        self.post_all().await;
+        for (scope, member) in std::mem::take(&mut self.memberships).into_values() {
+            let _ = scope.mailbox().send(Request::Leave(member)).await;
+        }
+    }
+
+    async fn post_all(&mut self) {
+        self.place = None;
+        while let Some(Outgoing { scope, request, .. }) = self.outgoing.pop_front() {
+            let _ = scope.mailbox().send(request).await;
+        }
+    }
+}
+
+/// The future's output, if there is a future.
+async fn or_never<F: Future + Unpin>(future: Option<F>) -> F::Output {
+    match future {
+        Some(future) => future.await,
+        None => pending().await,
+    }
+}
+
+/// How many orders wait for a session. Beyond it, connections that name its token wait.
+pub(super) const ORDERS_MAX: usize = 8;

@@ -1,0 +1,12 @@
+//! Stories of a whole server: sessions, scopes and connections, through the public API.
+
+mod client;
+mod world;
+
+mod application;
+mod families;
+mod hostile;
+mod lifecycle;
+mod resume;
+mod slow;
+mod sync;
