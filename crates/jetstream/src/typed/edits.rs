@@ -9,6 +9,7 @@ use jetstream_core::model::{
 };
 
 use super::WriteError;
+use super::holders::root_reaches;
 use super::list::{List, ListView};
 
 /// The changes of one transaction, by object.
@@ -33,6 +34,28 @@ pub(crate) struct Edit {
 }
 
 impl Edit {
+    pub(crate) const fn id(&self) -> ObjectId {
+        self.id
+    }
+
+    /// The properties that were changed and now hold `object`.
+    pub(crate) fn holding(
+        &self,
+        graph: &Graph,
+        object: ObjectId,
+    ) -> impl Iterator<Item = PropertyId> {
+        let values = self.values.iter().filter(move |(_, value)| value.references() == [object]);
+        let lists = self.lists.iter().map(|(property, _)| *property);
+        let lists = lists.filter(move |id| self.view(graph, *id).contains(object));
+        values.map(|(property, _)| *property).chain(lists)
+    }
+
+    /// A collection as the transaction has it.
+    fn view<'a>(&'a self, graph: &'a Graph, property: PropertyId) -> ListView<'a> {
+        let base = graph.object(self.id).map(|base| (base, property));
+        ListView { base, edit: self.list(property) }
+    }
+
     pub(crate) fn value(&self, property: PropertyId) -> Option<&Value> {
         self.values.iter().find(|(id, _)| *id == property).map(|(_, value)| value)
     }
@@ -97,20 +120,9 @@ impl Edits {
         self.mistake.get_or_insert(mistake);
     }
 
-    /// The properties of this transaction that hold `object`.
-    pub(crate) fn holders(&self, object: ObjectId) -> Vec<(ObjectId, PropertyId)> {
-        let mut holders = Vec::new();
-        for edit in &self.objects {
-            let values = edit.values.iter().filter(|(_, value)| value.references() == [object]);
-            let lists = edit
-                .lists
-                .iter()
-                .filter(|(_, list)| ListView { base: None, edit: Some(list) }.contains(object));
-            let properties = values.map(|(property, _)| *property);
-            let properties = properties.chain(lists.map(|(property, _)| *property));
-            holders.extend(properties.map(|property| (edit.id, property)));
-        }
-        holders
+    /// What was changed, object by object.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Edit> {
+        self.objects.iter()
     }
 
     /// The changes as one ChangeSet that is applied as a whole.
@@ -122,33 +134,42 @@ impl Edits {
         if let Some(mistake) = self.mistake {
             return Err(mistake);
         }
-        let attached = self.attached(graph);
+        let kept = self.kept(graph);
         let new = self.objects.iter().filter(|edit| edit.new).map(|edit| edit.id);
-        let dropped: HashSet<ObjectId> = new.filter(|id| !attached.contains(id)).collect();
-        let kept = self.objects.into_iter().filter(|edit| !dropped.contains(&edit.id));
-        let fragments = kept.map(|edit| edit.into_fragment(graph, &dropped));
+        let dropped: HashSet<ObjectId> = new.filter(|id| !kept.contains(id)).collect();
+        let edits = self.objects.iter().filter(|edit| kept.contains(&edit.id));
+        let fragments = edits.map(|edit| edit.to_fragment(graph, &dropped));
         Ok(ChangeSet::atomic(fragments.filter(|fragment| {
             let empty = fragment.properties.is_empty() && fragment.collections.is_empty();
             fragment.kind == FragmentKind::Add || !empty
         })))
     }
 
-    /// The new objects that something holds in the end: what was made and dropped again within the
-    /// transaction was never there.
-    fn attached(&self, graph: &Graph) -> HashSet<ObjectId> {
-        let mut attached = HashSet::new();
-        let old = self.objects.iter().filter(|edit| !edit.new);
-        let mut waiting: Vec<&Edit> = old.collect();
-        while let Some(edit) = waiting.pop() {
-            for id in edit.given(graph) {
-                if let Some(child) = self.of(id).filter(|child| child.new)
-                    && attached.insert(id)
-                {
-                    waiting.push(child);
-                }
+    /// The objects whose changes count: new ones that the root reaches in the end, and old ones, but for
+    /// those that were lost with new ones below them. What was made and dropped again within the
+    /// transaction was never there, and nobody need hear of it.
+    fn kept(&self, graph: &Graph) -> HashSet<ObjectId> {
+        let mut kept = HashSet::new();
+        let mut waiting = Vec::new();
+        for edit in self.objects.iter().filter(|edit| !edit.new) {
+            let new = self.new_below(edit, graph);
+            if new.is_empty() || root_reaches(graph, self, edit.id) {
+                kept.insert(edit.id);
+                waiting.extend(new);
             }
         }
-        attached
+        while let Some(new) = waiting.pop() {
+            if kept.insert(new.id) {
+                waiting.extend(self.new_below(new, graph));
+            }
+        }
+        kept
+    }
+
+    /// The new objects that an object was given.
+    fn new_below(&self, edit: &Edit, graph: &Graph) -> Vec<&Edit> {
+        let given = edit.given(graph).into_iter().filter_map(|id| self.of(id));
+        given.filter(|edit| edit.new).collect()
     }
 }
 
@@ -158,8 +179,7 @@ impl Edit {
         let values = self.values.iter().flat_map(|(_, value)| value.references()).copied();
         let mut given: Vec<ObjectId> = values.collect();
         for (property, list) in &self.lists {
-            let base = graph.object(self.id).map(|base| (base, *property));
-            let view = ListView { base, edit: Some(list) };
+            let view = self.view(graph, *property);
             match &list.edits {
                 Some(edits) => {
                     let inserted = edits.iter().filter_map(|edit| match edit {
@@ -175,23 +195,26 @@ impl Edit {
         given
     }
 
-    fn into_fragment(self, graph: &Graph, dropped: &HashSet<ObjectId>) -> Fragment {
+    fn to_fragment(&self, graph: &Graph, dropped: &HashSet<ObjectId>) -> Fragment {
         let kind = if self.new { FragmentKind::Add } else { FragmentKind::Change };
         let mut fragment = Fragment::new(kind, self.id, self.model);
-        fragment.properties = self.values;
-        for (property, list) in self.lists {
+        fragment.properties.clone_from(&self.values);
+        for (property, list) in &self.lists {
             match list.edits_without(dropped) {
                 Some(edits) if !self.new => {
                     if !edits.is_empty() {
-                        fragment.collections.push((property, edits));
+                        fragment.collections.push((*property, edits));
                     }
                 }
                 _ => {
-                    let base = graph.object(self.id).map(|base| (base, property));
-                    let elements = ListView { base, edit: Some(&list) }.iter().collect();
-                    fragment.properties.push((property, Value::References(elements)));
+                    let elements = self.view(graph, *property).iter().collect();
+                    fragment.properties.push((*property, Value::References(elements)));
                 }
             }
+        }
+        if let Some(base) = graph.object(self.id) {
+            // Set to something else and back again.
+            fragment.properties.retain(|(property, value)| base.value(*property) != *value);
         }
         fragment.properties.sort_by_key(|(property, _)| *property);
         fragment

@@ -1,10 +1,11 @@
 //! A collection of references as a transaction would leave it.
 //!
 //! A transaction that appends to a collection of a hundred thousand, or takes one out, must not copy the
-//! hundred thousand. So edits lie on top of what the graph has, and only those that need to know every
-//! place make a copy.
+//! hundred thousand. So edits lie on top of what the graph has, and a copy is made only when somebody
+//! wants to see the elements after edits in their midst.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::sync::OnceLock;
 
 use jetstream_core::ids::ObjectId;
 use jetstream_core::model::graph::ObjectRef;
@@ -21,10 +22,29 @@ pub(crate) struct List {
 
 #[derive(Debug)]
 enum State {
-    /// The first places of `removed` are gone, each once, and `appended` stand at the end.
-    Light { removed: Vec<ObjectId>, appended: Sequence<ObjectId> },
+    /// What can be read without a copy.
+    Light(Light),
+    /// What can only be counted without a copy.
+    Layered(Box<Layered>),
     /// All elements.
     Full(Sequence<ObjectId>),
+}
+
+/// The first places of `removed` are gone, each once, and `appended` stand at the end.
+#[derive(Debug, Default)]
+struct Light {
+    removed: Vec<ObjectId>,
+    appended: Sequence<ObjectId>,
+}
+
+/// Edits on top of what is light, carried out when somebody wants to see all elements.
+#[derive(Debug)]
+struct Layered {
+    light: Light,
+    edits: Vec<CollectionEdit>,
+    /// How many places more (or fewer) the edits give to an element.
+    counts: HashMap<ObjectId, isize>,
+    elements: OnceLock<Sequence<ObjectId>>,
 }
 
 /// With more removals than this on top of a graph, going past them costs more than a copy.
@@ -32,8 +52,7 @@ const REMOVED_MAX: usize = 16;
 
 impl Default for List {
     fn default() -> Self {
-        let state = State::Light { removed: Vec::new(), appended: Sequence::default() };
-        Self { edits: Some(Vec::new()), state }
+        Self { edits: Some(Vec::new()), state: State::Light(Light::default()) }
     }
 }
 
@@ -48,38 +67,49 @@ impl List {
             // An edit names the first place of an element, which is not the end here.
             self.edits = None;
         }
+        let edit = CollectionEdit::Insert { object, after };
+        self.note(edit);
         match &mut self.state {
-            State::Light { appended, .. } => appended.push(object),
-            State::Full(elements) => elements.push(object),
+            State::Light(light) => light.appended.push(object),
+            // Somebody has looked for the last element, so all of them are there.
+            _ => self.full(base).push(object),
         }
-        self.note(CollectionEdit::Insert { object, after });
     }
 
     /// Puts `object` behind the first place of `after`, or at the front.
     pub(crate) fn insert(&mut self, base: Base<'_>, object: ObjectId, after: Option<ObjectId>) {
-        self.full(base).insert_after(object, after);
-        self.note(CollectionEdit::Insert { object, after });
+        self.carry_out(base, CollectionEdit::Insert { object, after });
     }
 
     /// Takes out the first place of `object`. `false` if there is none.
     pub(crate) fn remove(&mut self, base: Base<'_>, object: ObjectId) -> bool {
-        if !self.remove_light(base, object) && !self.full(base).remove_first(object) {
+        let view = ListView { base, edit: Some(self) };
+        if view.count(object) == 0 {
             return false;
         }
-        self.note(CollectionEdit::Remove { object });
+        let in_base = view.base_count(object);
+        let edit = CollectionEdit::Remove { object };
+        match &mut self.state {
+            State::Light(light) if light.can_remove(object, in_base) => {
+                light.removed.push(object);
+                self.note(edit);
+            }
+            _ => self.carry_out(base, edit),
+        }
         true
     }
 
-    /// Takes out an element of the graph without a copy, if it is clear that this is its first place.
-    fn remove_light(&mut self, base: Base<'_>, object: ObjectId) -> bool {
-        let State::Light { removed, .. } = &mut self.state else { return false };
-        let gone = removed.iter().filter(|other| **other == object).count();
-        let light = removed.len() < REMOVED_MAX
-            && base.is_some_and(|(base, property)| base.references_count(property, object) > gone);
-        if light {
-            removed.push(object);
+    fn carry_out(&mut self, base: Base<'_>, edit: CollectionEdit) {
+        self.note(edit);
+        match &mut self.state {
+            State::Light(light) => {
+                let mut layered = Layered::on(std::mem::take(light));
+                layered.push(edit);
+                self.state = State::Layered(Box::new(layered));
+            }
+            State::Layered(layered) if layered.elements.get().is_none() => layered.push(edit),
+            _ => carry_out(self.full(base), edit),
         }
-        light
     }
 
     pub(crate) fn replace(&mut self, objects: impl IntoIterator<Item = ObjectId>) {
@@ -107,13 +137,49 @@ impl List {
     }
 
     fn full(&mut self, base: Base<'_>) -> &mut Sequence<ObjectId> {
-        if let State::Light { .. } = self.state {
+        if !matches!(self.state, State::Full(_)) {
             let elements = ListView { base, edit: Some(self) }.iter().collect();
             self.state = State::Full(elements);
         }
         match &mut self.state {
             State::Full(elements) => elements,
-            State::Light { .. } => unreachable!("replaced two lines above"),
+            _ => unreachable!("replaced two lines above"),
+        }
+    }
+}
+
+impl Light {
+    fn removals(&self, object: ObjectId) -> usize {
+        self.removed.iter().filter(|other| **other == object).count()
+    }
+
+    /// Whether the first place of an element is in the graph, and few are gone from there.
+    fn can_remove(&self, object: ObjectId, in_base: usize) -> bool {
+        self.removed.len() < REMOVED_MAX && in_base > self.removals(object)
+    }
+}
+
+impl Layered {
+    fn on(light: Light) -> Self {
+        let (edits, counts, elements) = Default::default();
+        Self { light, edits, counts, elements }
+    }
+
+    fn push(&mut self, edit: CollectionEdit) {
+        let by = match edit {
+            CollectionEdit::Insert { .. } => 1,
+            CollectionEdit::Remove { .. } => -1,
+        };
+        *self.counts.entry(edit.object()).or_default() += by;
+        self.edits.push(edit);
+    }
+}
+
+fn carry_out(elements: &mut Sequence<ObjectId>, edit: CollectionEdit) {
+    match edit {
+        CollectionEdit::Insert { object, after } => elements.insert_after(object, after),
+        CollectionEdit::Remove { object } => {
+            elements.remove_first(object);
         }
     }
 }
@@ -127,11 +193,14 @@ pub(crate) struct ListView<'a> {
 
 impl<'a> ListView<'a> {
     pub(crate) fn len(self) -> usize {
-        match self.parts() {
-            Parts::Light { removed, appended } => {
-                self.base_len() - removed.len() + appended.map_or(0, Sequence::len)
+        let light = |light: &Light| self.base_len() - light.removed.len() + light.appended.len();
+        match self.edit.map(|edit| &edit.state) {
+            None => self.base_len(),
+            Some(State::Light(state)) => light(state),
+            Some(State::Layered(layered)) => {
+                light(&layered.light).wrapping_add_signed(layered.counts.values().sum())
             }
-            Parts::Full(elements) => elements.len(),
+            Some(State::Full(elements)) => elements.len(),
         }
     }
 
@@ -141,15 +210,17 @@ impl<'a> ListView<'a> {
 
     /// How many places `object` has.
     pub(crate) fn count(self, object: ObjectId) -> usize {
-        match self.parts() {
-            Parts::Light { removed, appended } => {
-                let base = self.base;
-                let base =
-                    base.map_or(0, |(base, property)| base.references_count(property, object));
-                let gone = removed.iter().filter(|other| **other == object).count();
-                base - gone + appended.map_or(0, |appended| appended.count(object))
+        let light = |light: &Light| {
+            self.base_count(object) - light.removals(object) + light.appended.count(object)
+        };
+        match self.edit.map(|edit| &edit.state) {
+            None => self.base_count(object),
+            Some(State::Light(state)) => light(state),
+            Some(State::Layered(layered)) => {
+                let by = layered.counts.get(&object).copied().unwrap_or(0);
+                light(&layered.light).wrapping_add_signed(by)
             }
-            Parts::Full(elements) => elements.count(object),
+            Some(State::Full(elements)) => elements.count(object),
         }
     }
 
@@ -187,7 +258,11 @@ impl<'a> ListView<'a> {
 
     /// All elements; those of the graph without looking them up by their ids.
     pub(crate) fn elements(self) -> impl Iterator<Item = Element<'a>> + use<'a> {
-        let (removed, appended, full) = match self.parts() {
+        self.elements_of(self.parts())
+    }
+
+    fn elements_of(self, parts: Parts<'a>) -> impl Iterator<Item = Element<'a>> + use<'a> {
+        let (removed, appended, full) = match parts {
             Parts::Light { removed, appended } => (removed, appended, None),
             Parts::Full(elements) => (&[][..], None, Some(elements)),
         };
@@ -206,12 +281,20 @@ impl<'a> ListView<'a> {
         self.base.map_or(0, |(base, property)| base.references_len(property))
     }
 
+    fn base_count(self, object: ObjectId) -> usize {
+        self.base.map_or(0, |(base, property)| base.references_count(property, object))
+    }
+
     fn parts(self) -> Parts<'a> {
         match self.edit.map(|edit| &edit.state) {
             None => Parts::Light { removed: &[], appended: None },
-            Some(State::Light { removed, appended }) => {
-                Parts::Light { removed, appended: Some(appended) }
-            }
+            Some(State::Light(light)) => light.into(),
+            Some(State::Layered(layered)) => Parts::Full(layered.elements.get_or_init(|| {
+                let light = self.elements_of((&layered.light).into());
+                let mut elements: Sequence<_> = light.map(Element::id).collect();
+                layered.edits.iter().for_each(|edit| carry_out(&mut elements, *edit));
+                elements
+            })),
             Some(State::Full(elements)) => Parts::Full(elements),
         }
     }
@@ -235,8 +318,14 @@ impl Element<'_> {
     }
 }
 
-/// [`State`], also where there is none.
+/// What the elements of a collection are made of.
 enum Parts<'a> {
     Light { removed: &'a [ObjectId], appended: Option<&'a Sequence<ObjectId>> },
     Full(&'a Sequence<ObjectId>),
+}
+
+impl<'a> From<&'a Light> for Parts<'a> {
+    fn from(light: &'a Light) -> Self {
+        Self::Light { removed: &light.removed, appended: Some(&light.appended) }
+    }
 }

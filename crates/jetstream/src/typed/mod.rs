@@ -6,7 +6,7 @@
 //! - `field`, `element`, `plain`, `held`: the types that fields can have, and how each is read,
 //!   changed and written.
 //! - `object`, `objects`, `values`: reading a scope in place.
-//! - `object_mut`, `edits`, `list`, `assign`: changing it within a transaction.
+//! - `object_mut`, `edits`, `list`, `holders`, `assign`: changing it within a transaction.
 //! - `new_object`, `copying`: values into objects and back.
 //! - `state`: all of it over a graph, without a scope.
 //! - `scope`, `changes`: the typed handle of a scope, and its commits as a typed stream.
@@ -19,6 +19,7 @@ mod element;
 mod error;
 mod field;
 mod held;
+mod holders;
 mod id;
 mod key;
 mod list;

@@ -8,7 +8,8 @@ use jetstream_core::model::graph::Graph;
 use jetstream_core::model::{Fragment, ModelId, Property, PropertyId, PropertyType, Schema, Value};
 
 use super::edits::{Edit, Edits};
-use super::list::{Base, ListView};
+use super::holders::holders;
+use super::list::Base;
 use super::new_object::NewObjects;
 use super::object::Reader;
 use super::{Id, Key, Model, ModelMut, Object, WriteError};
@@ -244,30 +245,6 @@ fn cannot_hold(
     };
     let (found, takes) = (schema.model(model).name(), schema.type_name(property));
     (!fits).then(|| format!("{object} is a {found}, and the property takes {takes}"))
-}
-
-/// The properties that hold an object at this point of a transaction, each once.
-fn holders(graph: &Graph, edits: &Edits, object: ObjectId) -> Vec<(ObjectId, PropertyId)> {
-    let mut holders = edits.holders(object);
-    for parent in graph.object(object).iter().flat_map(|object| object.parents()) {
-        let model = graph.schema().model(parent.model());
-        let edit = edits.of(parent.id());
-        for (property, definition) in model.properties().filter(|(_, p)| p.is_reference()) {
-            let holds = if definition.is_collection() {
-                let edit = edit.and_then(|edit| edit.list(property));
-                ListView { base: Some((parent, property)), edit }.contains(object)
-            } else if edit.is_some_and(|edit| edit.value(property).is_some()) {
-                // Then it is among the edits, or no holder any more.
-                false
-            } else {
-                parent.reference(property).is_some_and(|held| held.id() == object)
-            };
-            if holds && !holders.contains(&(parent.id(), property)) {
-                holders.push((parent.id(), property));
-            }
-        }
-    }
-    holders
 }
 
 impl fmt::Debug for ObjectMut<'_> {

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::ops::Deref;
 
 use jetstream_core::ids::ScopeName;
-use jetstream_core::model::{ChangeSet, Graph, Rejection, StateError};
+use jetstream_core::model::{ChangeSet, ErrorCode, Graph, Rejection, StateError};
 
 use super::{Model, SchemaMismatch, TransactError, TypedChanges, WriteError, state};
 use crate::scope::{Scope, ScopeError};
@@ -143,8 +143,13 @@ impl<M: Model> TypedScope<M> {
         let updated = self.scope.update_with(|graph| transact::<M, R, E>(graph, change)).await;
         let (updated, result) = updated.map_err(UpdateError::Scope)?;
         let result = result?;
-        updated.accepted().map_err(UpdateError::Refused)?;
-        Ok(result)
+        // Where one fragment is refused, the others only say that another was.
+        let refusals = updated.replies.into_iter().filter_map(Result::err);
+        let aborted = Some(ErrorCode::TransactionAborted.as_str());
+        match refusals.min_by_key(|refusal| refusal.code.as_deref() == aborted) {
+            None => Ok(result),
+            Some(refusal) => Err(UpdateError::Refused(refusal).into()),
+        }
     }
 
     /// The scope's state from now on and every commit that changes it, whoever made it, typed.
@@ -222,6 +227,13 @@ pub enum NewScopeError {
     /// The value refers to objects that are not in it.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     State(Vec<StateError>),
+}
+
+impl From<NewScopeError> for Rejection {
+    /// For a family of scopes, whose making a client asked for: nothing in it was the client's.
+    fn from(error: NewScopeError) -> Self {
+        Self::new(ErrorCode::Internal, format!("the scope cannot begin: {error}"))
+    }
 }
 
 impl<M> Deref for TypedScope<M> {

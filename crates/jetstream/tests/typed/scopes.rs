@@ -110,6 +110,20 @@ async fn what_the_scope_refuses_is_told() {
 }
 
 #[tokio::test]
+async fn a_family_of_scopes_begins_with_values() {
+    let scopes = jetstream::Scopes::builder()
+        .scope("boards/{id}", |board| {
+            let name = board.parameter("id").unwrap_or_default().to_owned();
+            Ok(jetstream::typed::graph_of(Canvas { name, ..Canvas::default() })?)
+        })
+        .build()
+        .unwrap();
+    let blue = scopes.open("boards/blue").await.unwrap().typed::<Canvas>().await.unwrap();
+    assert_eq!(blue.read(|canvas| canvas.name().to_owned()).await.unwrap(), "blue");
+    scopes.close().await;
+}
+
+#[tokio::test]
 async fn a_scope_with_other_models_gives_no_typed_handle() {
     let scope = canvas();
     let error = scope.typed::<Kitchen>().await.unwrap_err();
