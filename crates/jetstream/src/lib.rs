@@ -2,6 +2,8 @@
 
 pub use jetstream_core as core;
 
+#[cfg(feature = "cli")]
+pub mod cli;
 #[cfg(feature = "config")]
 pub mod config;
 pub mod metrics;

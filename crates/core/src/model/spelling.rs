@@ -8,6 +8,7 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     let allowed = (letters / 3).max(1);
     candidates
         .into_iter()
+        .filter(|candidate| candidate.chars().count().abs_diff(letters) <= allowed)
         .map(|candidate| (distance(&lower, &candidate.to_lowercase()), candidate))
         // Two names that have no letter in common are not close, however short.
         .filter(|(distance, candidate)| {

@@ -8,9 +8,21 @@ use crate::core::model::{Fragment, FragmentKind, Graph, Rejection};
 use crate::core::scope::{Options, Procedure};
 use crate::metrics::Metrics;
 use crate::scope::Scopes;
+use crate::server::{Server, ServerBuilder};
 use crate::transport::WebSocket;
 
 impl Config {
+    /// A server with the scopes, the limits and the metrics of the configuration. It still needs a
+    /// transport, such as [`transport`](Self::transport).
+    pub fn server(&self) -> ServerBuilder {
+        let server =
+            Server::builder().limits(self.limits.clone()).scopes(self.scopes(Metrics::process()));
+        match &self.metrics {
+            Some(address) => server.admin(address),
+            None => server,
+        }
+    }
+
     /// The transport on which clients connect. Nothing is bound yet.
     pub fn transport(&self) -> WebSocket {
         let mut transport = WebSocket::bind(&self.listen);

@@ -18,10 +18,21 @@ pub(super) enum Origin {
 /// One text that takes part in a configuration.
 #[derive(Debug, Clone)]
 pub(super) struct Source {
-    pub(super) origin: Origin,
+    origin: Origin,
     /// The file's name, the flag, or the variable.
-    pub(super) name: String,
-    pub(super) text: String,
+    name: String,
+    text: String,
+    /// Where each line begins: a file of many lines can have many mistakes.
+    lines: Vec<usize>,
+}
+
+impl Source {
+    pub(super) fn new(origin: Origin, name: impl Into<String>, text: impl Into<String>) -> Self {
+        let text = text.into();
+        let after_newlines = text.match_indices('\n').map(|(newline, _)| newline + 1);
+        let lines = std::iter::once(0).chain(after_newlines).collect();
+        Self { origin, name: name.into(), text, lines }
+    }
 }
 
 /// All texts that take part in a configuration.
@@ -86,13 +97,14 @@ impl Mistake {
         let text = source.text.as_str();
         let start = floor_boundary(text, draft.place.start);
         let end = floor_boundary(text, draft.place.end).max(start);
-        let line_start = text[..start].rfind('\n').map_or(0, |newline| newline + 1);
+        let line_number = source.lines.partition_point(|line| *line <= start);
+        let line_start = source.lines[line_number - 1];
         let line = text[line_start..].lines().next().unwrap_or_default();
         let line_end = line_start + line.len();
         let column = text[line_start..start].chars().count();
         let marked = text[start.min(line_end)..end.min(line_end)].chars().count().max(1);
         let position = match source.origin {
-            Origin::File => Some((text[..line_start].matches('\n').count() + 1, column + 1)),
+            Origin::File => Some((line_number, column + 1)),
             Origin::Setting => None,
         };
         let (excerpt, marked) = shorten(line, column..column + marked);
@@ -238,11 +250,7 @@ mod tests {
 
     fn render(text: &str, span: Range<usize>) -> String {
         let mut sources = Sources::default();
-        let source = sources.add(Source {
-            origin: Origin::File,
-            name: "jetstream.toml".into(),
-            text: text.into(),
-        });
+        let source = sources.add(Source::new(Origin::File, "jetstream.toml", text));
         let mut collector = Collector::default();
         collector.add_with_help(Place::new(source, span), "it is wrong", "do it right");
         collector.finish(&sources, Some(())).unwrap_err().to_string()

@@ -40,6 +40,8 @@ pub struct Config {
     pub tls: Option<Tls>,
     /// The web origins whose pages may connect, in lower case; `None`: all.
     pub origins: Option<Vec<String>>,
+    /// Whether the pages of the demos are served beside the scopes.
+    pub demos: bool,
     /// The models of all scopes.
     pub schema: Arc<Schema>,
     /// The scopes and families, in the order of the file.
@@ -114,7 +116,7 @@ impl Config {
                 let at = error.utf8_error().valid_up_to();
                 let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
                 let mut sources = Sources::default();
-                let source = sources.add(Source { origin: Origin::File, name, text });
+                let source = sources.add(Source::new(Origin::File, name, text));
                 let mut mistakes = Collector::default();
                 mistakes.add(Place::new(source, at..at), "the file is not in UTF-8");
                 mistakes.finish(&sources, None).map_err(Into::into)
@@ -135,8 +137,7 @@ impl Config {
     ) -> Result<Self, Mistakes> {
         let mut sources = Sources::default();
         let mut mistakes = Collector::default();
-        let source =
-            sources.add(Source { origin: Origin::File, name: name.into(), text: text.into() });
+        let source = sources.add(Source::new(Origin::File, name, text));
         let root = tree::parse(text, source, &mut mistakes);
         // What settings mean depends on what is in the file; without it they cannot be judged.
         let Some(mut root) = root else { return mistakes.finish(&sources, None) };

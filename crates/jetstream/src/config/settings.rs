@@ -86,8 +86,7 @@ fn assignment(
     sources: &mut Sources,
     mistakes: &mut Collector,
 ) -> Option<Table> {
-    let source =
-        sources.add(Source { origin: Origin::Setting, name: flag.into(), text: text.into() });
+    let source = sources.add(Source::new(Origin::Setting, flag, text));
     let whole = Place::new(source, 0..text.len());
     let form = "a setting has the form key=value: limits.members_max=10";
     let Some(equals) = position_of_equals(text) else {
@@ -140,7 +139,7 @@ fn set_innermost(table: &mut Table, node: Node) {
 fn of_flag(flag: &str, key: &str, value: &str, sources: &mut Sources) -> Table {
     let text = format!("{flag} {value}");
     let (key_end, end) = (flag.len(), text.len());
-    let source = sources.add(Source { origin: Origin::Setting, name: flag.into(), text });
+    let source = sources.add(Source::new(Origin::Setting, flag, text));
     let place = Place::new(source, key_end + 1..end);
     Table(vec![Entry {
         key: key.to_owned(),
@@ -157,7 +156,7 @@ fn variable(
     mistakes: &mut Collector,
 ) -> Table {
     let text = format!("{name}={value}");
-    let source = sources.add(Source { origin: Origin::Setting, name: name.into(), text });
+    let source = sources.add(Source::new(Origin::Setting, name, text));
     let value_start = name.len() + 1;
     let mut node = parse_value(value, source, value_start, mistakes).unwrap_or_else(|| Node {
         place: Place::new(source, value_start..value_start + value.len()),
@@ -243,11 +242,7 @@ mod tests {
     fn apply(file: &str, settings: &[Setting]) -> (Vec<String>, Vec<String>) {
         let mut sources = Sources::default();
         let mut mistakes = Collector::default();
-        let source = sources.add(Source {
-            origin: Origin::File,
-            name: "jetstream.toml".into(),
-            text: file.into(),
-        });
+        let source = sources.add(Source::new(Origin::File, "jetstream.toml", file));
         let mut root = parse(file, source, &mut mistakes).unwrap();
         for setting in settings {
             setting.apply(&mut root, &mut sources, &mut mistakes);

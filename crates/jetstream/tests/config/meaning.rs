@@ -3,6 +3,7 @@
 use jetstream::config::{Config, Initial, LIMIT_KEYS};
 use jetstream::core::limits::Limits;
 use jetstream::core::model::constraint::PropertyConstraint;
+use jetstream::core::model::schema::Lifetime;
 use jetstream::core::model::{FragmentKind, Scalar, Value};
 use jetstream::core::time::Timestamp;
 
@@ -142,6 +143,19 @@ fn a_constraint_can_ask_for_a_text_that_means_something_else() {
     assert_eq!(asked, [value(Scalar::from("new")), value(Scalar::Number(1.0))]);
     let removal = &config.procedures[0].constraints[1];
     assert_eq!((removal.kind, removal.repeated), (FragmentKind::Remove, true));
+}
+
+#[test]
+fn a_lifetime_is_of_the_scope_unless_the_model_says_so() {
+    let config = loaded(
+        "models.Shape = { lifetime = 'scope' }
+        models.Cursor = { lifetime = 'session' }
+        models.Pen = { extends = 'Cursor' }
+        models.Canvas = {}",
+    );
+    let lifetimes: Vec<_> = config.schema.models().map(|(_, model)| model.lifetime()).collect();
+    let (scope, session) = (Lifetime::Scope, Lifetime::Session);
+    assert_eq!(lifetimes, [scope, session, session, scope]);
 }
 
 #[test]

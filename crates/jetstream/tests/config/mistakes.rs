@@ -62,13 +62,13 @@ fn mistakes_of_the_server() {
             (
                 "lisen = \"a:1\"",
                 &[
-                    "1:1 no key \"lisen\" in the configuration = did you mean \"listen\"? (allowed: listen, tls, origins, limits, enumerations, models, scopes, procedures, storage and metrics)",
+                    "1:1 no key \"lisen\" in the configuration = did you mean \"listen\"? (allowed: listen, tls, origins, demos, limits, enumerations, models, scopes, procedures, storage and metrics)",
                 ],
             ),
             (
                 "zebra = 1",
                 &[
-                    "1:1 no key \"zebra\" in the configuration = keys: listen, tls, origins, limits, enumerations, models, scopes, procedures, storage and metrics",
+                    "1:1 no key \"zebra\" in the configuration = keys: listen, tls, origins, demos, limits, enumerations, models, scopes, procedures, storage and metrics",
                 ],
             ),
             (
@@ -252,16 +252,16 @@ fn mistakes_of_models() {
             (
                 "[models.A]\nextend = \"B\"",
                 &[
-                    "2:1 no key \"extend\" in a model = did you mean \"extends\"? (allowed: extends and properties)",
+                    "2:1 no key \"extend\" in a model = did you mean \"extends\"? (allowed: extends, properties and lifetime)",
                 ],
             ),
             ("[models.A]\nextends = \"B\"", &["2:11 no model `B`; there are A"]),
             ("[models.A]\nextends = \"A\"", &["2:11 the model extends itself"]),
             ("[models.A]\nextends = \"String\"", &["2:11 `String` is no model"]),
             (
-                "[models.A]\nlifetime = \"session\"",
+                "[models.A]\nlifetime = \"sesion\"",
                 &[
-                    "2:1 \"lifetime\" is not available in this version = objects live until they are removed; take the key out",
+                    "2:12 no lifetime \"sesion\" = did you mean \"session\"? (allowed: scope and session)",
                 ],
             ),
             (

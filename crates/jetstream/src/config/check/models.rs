@@ -5,11 +5,11 @@
 
 use std::collections::BTreeSet;
 
-use super::reader::{Reader, array, string, table};
+use super::reader::{Reader, allowed, array, string, table};
 use super::values;
 use crate::config::mistake::{Collector, Place};
 use crate::config::tree::{Entry, Node, Table, Value, quoted};
-use crate::core::model::schema::{PropertyDefinition, SchemaMistake};
+use crate::core::model::schema::{Lifetime, PropertyDefinition, SchemaMistake};
 use crate::core::model::{Schema, SchemaBuilder};
 
 /// A schema that may lack what was mistaken in the file, so that the rest can be checked against it.
@@ -82,6 +82,7 @@ enum Values {
 struct Model {
     name: String,
     extends: Option<String>,
+    lifetime: Lifetime,
     properties: Vec<PropertyDefinition>,
 }
 
@@ -162,7 +163,8 @@ impl Description {
             .take("extends")
             .and_then(|e| string(&e.node, "the name of a model", mistakes))
             .map(str::to_owned);
-        let mut model = Model { name, extends, properties: Vec::new() };
+        let lifetime = Lifetime::default();
+        let mut model = Model { name, extends, lifetime, properties: Vec::new() };
         if let Some(entry) = reader.take("properties")
             && let Some(table) = table(&entry.node, "the properties of a model", mistakes)
         {
@@ -173,7 +175,9 @@ impl Description {
                 }
             }
         }
-        reader.later("lifetime", "objects live until they are removed; take the key out", mistakes);
+        if let Some(entry) = reader.take("lifetime") {
+            model.lifetime = lifetime_of(&entry.node, mistakes).unwrap_or_default();
+        }
         reader.finish(mistakes);
         self.models.push(model);
     }
@@ -212,7 +216,8 @@ impl Description {
             };
         }
         for model in &self.models {
-            builder = builder.model(&model.name, |mut description| {
+            builder = builder.model(&model.name, |description| {
+                let mut description = description.lifetime(model.lifetime);
                 if let Some(extends) = &model.extends {
                     description = description.extends(extends);
                 }
@@ -251,6 +256,17 @@ impl Description {
             }
         }
     }
+}
+
+/// `lifetime = "session"`.
+fn lifetime_of(node: &Node, mistakes: &mut Collector) -> Option<Lifetime> {
+    let text = string(node, "a lifetime", mistakes)?;
+    let found = LIFETIMES.iter().find(|(name, _)| *name == text).map(|(_, lifetime)| *lifetime);
+    if found.is_none() {
+        let help = allowed("lifetimes", text, LIFETIMES.iter().map(|(name, _)| *name));
+        mistakes.add_with_help(node.place, format!("no lifetime {}", quoted(text)), help);
+    }
+    found
 }
 
 /// `x = "Number"` or `x = { type = "Number", default = 100 }`.
@@ -312,3 +328,7 @@ fn last_of(node: &Node, text: &str) -> Place {
         .and_then(|elements| elements.iter().rfind(is_text))
         .map_or(node.place, |element| element.place)
 }
+
+/// How the file calls the lifetimes of objects.
+const LIFETIMES: [(&str, Lifetime); 2] =
+    [("scope", Lifetime::Scope), ("session", Lifetime::Session)];

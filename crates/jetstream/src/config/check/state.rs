@@ -45,7 +45,7 @@ pub(super) fn read(
         }
     };
     let name = path.display().to_string();
-    let source = context.sources.add(Source { origin: Origin::File, name, text: text.clone() });
+    let source = context.sources.add(Source::new(Origin::File, name, text.clone()));
     let state = parse(&text, source, &mut context.mistakes)?;
     let places: Vec<Place> = state.fragments.iter().map(|raw| place(raw, &text, source)).collect();
     let fragments = typed(&state, &places, checked, limits, &mut context.mistakes)?;

@@ -1,0 +1,27 @@
+//! Where events go: to the standard error output, for people or for machines.
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::ParseError;
+
+use super::arguments::{LogFormat, Logs};
+
+/// Begins to log. Only the first call in a process counts.
+///
+/// # Errors
+///
+/// The level is none.
+pub(super) fn begin(logs: &Logs) -> Result<(), ParseError> {
+    let filter = match &logs.log_level {
+        Some(level) => EnvFilter::try_new(level)?,
+        None => EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info")),
+    };
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let _ = match logs.log_format {
+        LogFormat::Human => {
+            let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
+            builder.with_ansi(colours).try_init()
+        }
+        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    };
+    Ok(())
+}

@@ -1,0 +1,88 @@
+//! A server from its configuration to its last connection.
+
+use std::io;
+use std::process::ExitCode;
+
+use super::arguments::Logs;
+use super::{MISTAKEN, complain, logs, pages, say};
+use crate::config::Config;
+
+/// Serves until a signal comes.
+pub(super) fn serve(config: &Config, logs: &Logs) -> ExitCode {
+    if let Err(error) = logs::begin(logs) {
+        complain(&format!("error: --log-level: {error}"));
+        return ExitCode::from(MISTAKEN);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    match runtime.and_then(|runtime| runtime.block_on(run(config))) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&format!("error: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(config: &Config) -> io::Result<()> {
+    // Before anybody is told that the server runs, so that no signal finds nobody listening.
+    let mut signals = Signals::new()?;
+    let demos = config.demos;
+    let pages = move |request| std::future::ready(pages::answer(&request, demos));
+    let transport = config.transport().http(pages);
+    let server = config.server().transport(transport).start().await?;
+    tracing::info!(address = %server.local_addr(), scopes = config.scopes.len(), "serving");
+    let scheme = if config.tls.is_some() { "wss" } else { "ws" };
+    say(&format!("listening on {scheme}://{}", server.local_addr()));
+    if let Some(address) = server.admin_addr() {
+        say(&format!("metrics on http://{address}"));
+    }
+    let signal = signals.next().await;
+    tracing::info!(signal, "told to stop");
+    tokio::select! {
+        () = server.shutdown() => Ok(()),
+        signal = signals.next() => {
+            Err(io::Error::other(format!("{signal} for the second time: stopped at once")))
+        }
+    }
+}
+
+/// The signals that stop a server.
+struct Signals {
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    interrupt: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}
+
+#[cfg(not(unix))]
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {})
+    }
+
+    async fn next(&mut self) -> &'static str {
+        // Where there is no such signal to wait for, the process is ended from outside.
+        match tokio::signal::ctrl_c().await {
+            Ok(()) => "Ctrl-C",
+            Err(_) => std::future::pending().await,
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! The command `jetstream` from outside: a process, its output, its exit code, its sockets.
+#![cfg(unix)]
+
+mod check;
+mod peer;
+mod process;
+mod serve;

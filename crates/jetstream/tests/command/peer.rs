@@ -1,0 +1,114 @@
+//! A client of the command's sockets: WebSocket with a few words of the protocol, and plain HTTP.
+
+use std::collections::VecDeque;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use serde_json::{Value, json};
+use tungstenite::{Message, WebSocket};
+
+use super::process::PATIENCE;
+
+/// A client in the manner of the original: version below 1.0, one session.
+pub(crate) struct Peer {
+    socket: WebSocket<TcpStream>,
+    waiting: VecDeque<Value>,
+    index: u64,
+    token: String,
+}
+
+impl Peer {
+    pub(crate) fn connect(address: &str) -> Self {
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let (socket, _) = tungstenite::client(format!("ws://{address}/"), stream).unwrap();
+        let mut peer = Self { socket, waiting: VecDeque::new(), index: 0, token: String::new() };
+        peer.send(json!({"type": "SessionCreate", "index": 0, "params": {}, "version": "0.2.0"}));
+        let reply = peer.next();
+        peer.token = reply["sessionToken"].as_str().expect("a token").to_owned();
+        peer
+    }
+
+    pub(crate) fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// Fetches a scope; its state.
+    pub(crate) fn fetch(&mut self, name: &str) -> Value {
+        let reply = self.ask(json!({"type": "ScopeFetch", "name": name, "params": {}}));
+        assert!(reply["scopeIndex"].is_u64(), "{reply}");
+        self.next()
+    }
+
+    /// Why a fetch is denied.
+    pub(crate) fn fetch_denied(&mut self, name: &str) -> Value {
+        self.ask(json!({"type": "ScopeFetch", "name": name, "params": {}}))["error"].clone()
+    }
+
+    /// Sends fragments to the session's first scope; the replies.
+    pub(crate) fn sync(&mut self, fragments: Value, procedure: Option<&str>) -> Value {
+        let mut message = json!({"type": "ScopeSync", "scopeIndex": 0, "fragments": fragments});
+        if let Some(procedure) = procedure {
+            message["atomic"] = true.into();
+            message["procedure"] = procedure.into();
+        }
+        self.ask(message)["fragmentReplies"].clone()
+    }
+
+    fn ask(&mut self, mut message: Value) -> Value {
+        self.index += 1;
+        message["index"] = self.index.into();
+        self.send(message);
+        loop {
+            let message = self.next();
+            if message["replyTo"] == self.index {
+                return message;
+            }
+            // Such as what repairs this client after a refusal.
+            assert_eq!(message["type"], "ScopeSync", "{message}");
+        }
+    }
+
+    fn send(&mut self, message: Value) {
+        self.socket.send(Message::text(message.to_string())).unwrap();
+    }
+
+    /// The next message that is no Ping.
+    pub(crate) fn next(&mut self) -> Value {
+        loop {
+            while let Some(message) = self.waiting.pop_front() {
+                if message["type"] != "Ping" {
+                    return message;
+                }
+            }
+            let frame = self.socket.read().unwrap();
+            let Message::Text(text) = frame else { continue };
+            match serde_json::from_str(&text).unwrap() {
+                Value::Array(messages) => self.waiting.extend(messages),
+                message => self.waiting.push_back(message),
+            }
+        }
+    }
+
+    /// The code with which the server closes.
+    pub(crate) fn close_code(mut self) -> u16 {
+        loop {
+            match self.socket.read().unwrap() {
+                Message::Close(frame) => return frame.unwrap().code.into(),
+                _ => continue,
+            }
+        }
+    }
+}
+
+/// The status and the body of a page.
+pub(crate) fn get(address: &str, path: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, body.to_owned())
+}
