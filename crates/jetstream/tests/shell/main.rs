@@ -4,6 +4,7 @@ mod client;
 mod world;
 
 mod application;
+mod example;
 mod families;
 mod hostile;
 mod lifecycle;
