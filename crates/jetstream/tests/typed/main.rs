@@ -3,6 +3,7 @@
 mod accessors;
 mod schema;
 mod scopes;
+mod served;
 mod transactions;
 mod values;
 
