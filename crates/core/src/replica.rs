@@ -7,7 +7,11 @@
 
 use std::collections::VecDeque;
 
-use crate::model::{ChangeSet, Fragment, Graph, JudgeLimits, PropertyId, Rejection, Value, judge};
+use crate::ids::ObjectId;
+use crate::model::effects::Effects;
+use crate::model::{
+    ChangeSet, CollectionEdit, Fragment, Graph, JudgeLimits, PropertyId, Rejection, Value, judge,
+};
 
 /// Names an edit until it is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -33,12 +37,52 @@ pub struct Replica {
     next_edit: EditId,
     /// The confirmed state with `pending` on top; `None` if nothing is pending or it is out of date.
     shown: Option<Graph>,
+    /// What has changed in what is shown since somebody asked; `None` if nobody will.
+    news: Option<News>,
+}
+
+/// What has changed in what is shown.
+#[derive(Debug, Default)]
+struct News {
+    /// Step by step, as far as the steps are known.
+    steps: Vec<Effects>,
+    /// What was shown after them, where it is only known by comparing what came next.
+    before: Option<Graph>,
 }
 
 impl Replica {
     /// A copy that begins with a state from the server.
     pub const fn new(confirmed: Graph) -> Self {
-        Self { confirmed, pending: VecDeque::new(), next_edit: EditId(0), shown: None }
+        Self {
+            confirmed,
+            pending: VecDeque::new(),
+            next_edit: EditId(0),
+            shown: None,
+            news: None,
+        }
+    }
+
+    /// Whether [`take_effects`](Self::take_effects) is to have something to tell, from now on.
+    pub fn watch(&mut self, watched: bool) {
+        if watched != self.news.is_some() {
+            self.refresh();
+            self.news = watched.then(News::default);
+        }
+    }
+
+    /// What has changed in what is shown since the last call, if somebody [watches](Self::watch).
+    ///
+    /// Costs what the changes cost, but for changes of the confirmed state under pending edits: those are
+    /// found by comparing everything, once however much was received in between.
+    pub fn take_effects(&mut self) -> Vec<Effects> {
+        self.refresh();
+        let Some(news) = self.news.as_mut().map(std::mem::take) else { return Vec::new() };
+        let mut steps = news.steps;
+        if let Some(before) = news.before {
+            steps.push(Effects::between(&before, self.shown.as_ref().unwrap_or(&self.confirmed)));
+        }
+        steps.retain(|effects| *effects != Effects::default());
+        steps
     }
 
     /// Makes an edit, to be sent to the server.
@@ -54,6 +98,9 @@ impl Replica {
             return Err(judgement.replies);
         }
         if let Some(plan) = judgement.plan {
+            if let Some(news) = self.news.as_mut().filter(|news| news.before.is_none()) {
+                news.steps.push(plan.effects(shown));
+            }
             shown.apply(plan);
         }
         let id = self.next_edit;
@@ -78,7 +125,16 @@ impl Replica {
         let Some(place) = self.pending.iter().position(|(id, _)| *id == edit) else {
             return Ok(());
         };
-        let (_, mut changes) = self.pending.remove(place).expect("found one line above");
+        // The common case: the server has applied the oldest edit as it lies there, and nothing that is
+        // shown changes.
+        let as_shown = place == 0
+            && self.shown.is_some()
+            && modifications.is_empty()
+            && replies.iter().all(Result::is_ok);
+        if !as_shown {
+            self.outdate();
+        }
+        let (_, mut changes) = self.pending.remove(place).expect("found a few lines above");
         for (place, properties) in modifications {
             if let Some(Ok(fragment)) = changes.fragments.get_mut(place) {
                 take_over(fragment, properties);
@@ -87,7 +143,20 @@ impl Replica {
         let accepted = changes.fragments.into_iter().zip(replies);
         let accepted =
             accepted.filter_map(|(fragment, reply)| fragment.ok().filter(|_| reply.is_ok()));
-        self.confirm(accepted.collect())
+        let confirmed = self.confirm(accepted.collect(), as_shown);
+        if self.pending.is_empty() {
+            self.shown = None;
+        }
+        confirmed
+    }
+
+    /// Drops an edit of which the confirmed state says already what became of it, because it came after the
+    /// answer.
+    pub fn settle(&mut self, edit: EditId) {
+        if let Some(place) = self.pending.iter().position(|(id, _)| *id == edit) {
+            self.outdate();
+            self.pending.remove(place);
+        }
     }
 
     /// Takes a commit of somebody else.
@@ -96,13 +165,26 @@ impl Replica {
     ///
     /// If it cannot be applied; see [`Diverged`].
     pub fn receive(&mut self, fragments: Vec<Fragment>) -> Result<(), Diverged> {
-        self.confirm(fragments)
+        if !self.pending.is_empty() {
+            self.outdate();
+        }
+        self.confirm(fragments, false)
     }
 
-    /// Takes a whole state in place of the confirmed one. What is pending stays so.
+    /// Takes a whole state in place of the confirmed one. What is pending stays so; if the root is another
+    /// one, edits of the old root become edits of the new.
     pub fn reset(&mut self, confirmed: Graph) {
-        self.confirmed = confirmed;
-        self.shown = None;
+        self.outdate();
+        let (old, new) = (self.confirmed.root(), confirmed.root());
+        if old != new {
+            for (_, changes) in &mut self.pending {
+                rename(changes, old, new);
+            }
+        }
+        let old = std::mem::replace(&mut self.confirmed, confirmed);
+        if let Some(news) = &mut self.news {
+            news.before.get_or_insert(old);
+        }
     }
 
     /// What a view should show. After a change of the confirmed state under pending edits this copies
@@ -122,17 +204,31 @@ impl Replica {
         self.pending.iter().map(|(id, changes)| (*id, changes))
     }
 
-    fn confirm(&mut self, fragments: Vec<Fragment>) -> Result<(), Diverged> {
-        self.shown = None;
+    /// What is shown is about to become something else. With pending edits, how it differs is only known
+    /// afterwards.
+    fn outdate(&mut self) {
+        let shown = self.shown.take();
+        let Some(news) = &mut self.news else { return };
+        if let (None, Some(shown)) = (&news.before, shown) {
+            news.before = Some(shown);
+        }
+    }
+
+    /// `quiet`: what is shown has it already.
+    fn confirm(&mut self, fragments: Vec<Fragment>, quiet: bool) -> Result<(), Diverged> {
         if fragments.is_empty() {
             return Ok(());
         }
         let changes = ChangeSet::new(fragments);
         let judgement = judge(&self.confirmed, &changes, &JudgeLimits::NONE);
         if let Some(refusal) = judgement.replies.into_iter().find_map(Result::err) {
+            self.outdate();
             return Err(Diverged(refusal));
         }
         if let Some(plan) = judgement.plan {
+            if let Some(news) = self.news.as_mut().filter(|news| !quiet && news.before.is_none()) {
+                news.steps.push(plan.effects(&self.confirmed));
+            }
             self.confirmed.apply(plan);
         }
         Ok(())
@@ -153,6 +249,36 @@ impl Replica {
     }
 }
 
+/// Makes what was done to one object be done to another.
+fn rename(changes: &mut ChangeSet, from: ObjectId, to: ObjectId) {
+    let one = |id: &mut ObjectId| {
+        if *id == from {
+            *id = to;
+        }
+    };
+    for fragment in changes.fragments.iter_mut().flatten() {
+        one(&mut fragment.object);
+        for (_, value) in &mut fragment.properties {
+            match value {
+                Value::Reference(Some(id)) => one(id),
+                Value::References(ids) if ids.contains(&from) => {
+                    *ids = ids.iter().map(|id| if *id == from { to } else { *id }).collect();
+                }
+                _ => {}
+            }
+        }
+        for edit in fragment.collections.iter_mut().flat_map(|(_, edits)| edits) {
+            match edit {
+                CollectionEdit::Insert { object, after } => {
+                    one(object);
+                    after.as_mut().into_iter().for_each(one);
+                }
+                CollectionEdit::Remove { object } => one(object),
+            }
+        }
+    }
+}
+
 fn take_over(fragment: &mut Fragment, properties: Vec<(PropertyId, Value)>) {
     for (property, value) in properties {
         match fragment.properties.iter_mut().find(|(named, _)| *named == property) {
@@ -168,7 +294,7 @@ mod tests {
 
     use super::*;
     use crate::ids::ObjectId;
-    use crate::model::{CollectionEdit, FragmentKind, Scalar, Schema};
+    use crate::model::{FragmentKind, Scalar, Schema};
 
     const ROOT: ObjectId = ObjectId::from_uuid(uuid::Uuid::from_u128(1));
 
@@ -265,5 +391,58 @@ mod tests {
         let mut replica = Replica::new(graph());
         let [stray, _] = add(2);
         assert!(replica.receive(vec![stray]).is_err());
+    }
+
+    #[test]
+    fn a_state_with_another_root_takes_pending_edits_of_the_old_one() {
+        let mut replica = Replica::new(graph());
+        replica.edit(ChangeSet::new(add(2))).unwrap();
+        let schema = graph().schema().clone();
+        let canvas = schema.find("Canvas").unwrap().0;
+        replica.reset(Graph::new(schema, ObjectId::from_uuid(uuid::Uuid::from_u128(9)), canvas));
+        assert_eq!(replica.shown().len(), 2);
+    }
+
+    /// What is told of the changes leads from each picture to the next, whatever happens below.
+    #[test]
+    fn effects_lead_from_what_was_shown_to_what_is() {
+        let mut replica = Replica::new(graph());
+        replica.watch(true);
+        let mut before = replica.shown().clone();
+        let mut pending = VecDeque::new();
+        let mut steps = Vec::new();
+        for (number, step) in "eraeerarRAesaeRra".chars().enumerate() {
+            let number = 10 + number as u128;
+            match step {
+                'e' => pending.push_back(replica.edit(ChangeSet::new(add(number))).unwrap()),
+                'r' => replica.receive(vec![rename(&number.to_string())]).unwrap(),
+                'R' => replica.receive(add(number).into()).unwrap(),
+                'a' => {
+                    let edit = pending.pop_front().unwrap();
+                    replica.answer(edit, &[Ok(()), Ok(())], Vec::new()).unwrap();
+                }
+                'A' => {
+                    let refused = || Err(Rejection::fragment("no"));
+                    let edit = pending.pop_front().unwrap();
+                    replica.answer(edit, &[refused(), refused()], Vec::new()).unwrap();
+                }
+                _ => replica.reset(graph()),
+            }
+            let told = replica.take_effects();
+            let after = replica.shown().clone();
+            let expected = Effects::between(&before, &after);
+            assert_eq!(told.first().cloned().unwrap_or_default(), expected, "at {number}: {step}");
+            steps.push(told.len());
+            before = after;
+        }
+        // An answer that only confirms what is shown is no news.
+        assert_eq!(steps[2], 0);
+    }
+
+    #[test]
+    fn who_does_not_watch_is_told_nothing() {
+        let mut replica = Replica::new(graph());
+        replica.edit(ChangeSet::new(add(2))).unwrap();
+        assert_eq!(replica.take_effects(), []);
     }
 }
