@@ -122,9 +122,7 @@ impl Replica {
         replies: &[Result<(), Rejection>],
         modifications: Modifications,
     ) -> Result<(), Diverged> {
-        let Some(place) = self.pending.iter().position(|(id, _)| *id == edit) else {
-            return Ok(());
-        };
+        let Some(place) = self.place(edit) else { return Ok(()) };
         // The common case: the server has applied the oldest edit as it lies there, and nothing that is
         // shown changes.
         let as_shown = place == 0
@@ -153,7 +151,7 @@ impl Replica {
     /// Drops an edit of which the confirmed state says already what became of it, because it came after the
     /// answer.
     pub fn settle(&mut self, edit: EditId) {
-        if let Some(place) = self.pending.iter().position(|(id, _)| *id == edit) {
+        if let Some(place) = self.place(edit) {
             self.outdate();
             self.pending.remove(place);
         }
@@ -202,6 +200,15 @@ impl Replica {
     /// The edits that the server has not answered yet, oldest first.
     pub fn pending(&self) -> impl ExactSizeIterator<Item = (EditId, &ChangeSet)> {
         self.pending.iter().map(|(id, changes)| (*id, changes))
+    }
+
+    /// A pending edit, as it was made.
+    pub fn changes(&self, edit: EditId) -> Option<&ChangeSet> {
+        self.place(edit).map(|place| &self.pending[place].1)
+    }
+
+    fn place(&self, edit: EditId) -> Option<usize> {
+        self.pending.binary_search_by_key(&edit, |(id, _)| *id).ok()
     }
 
     /// What is shown is about to become something else. With pending edits, how it differs is only known
