@@ -9,6 +9,7 @@
 //! `properties` the enum that names a model's properties in a stream of changes.
 
 use proc_macro::TokenStream;
+use proc_macro2::{Group, Ident, TokenTree};
 use syn::{Data, DeriveInput, Error, parse_macro_input};
 
 mod accessors;
@@ -26,6 +27,38 @@ mod properties;
 pub fn derive_model(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
     expand(&input).unwrap_or_else(Error::into_compile_error).into()
+}
+
+/// The same for programs that know `jetstream_client` only, which exports it as `Model`.
+#[proc_macro_derive(ClientModel, attributes(model, default))]
+pub fn derive_client_model(input: TokenStream) -> TokenStream {
+    let input = parse_macro_input!(input as DeriveInput);
+    let expanded = expand(&input).unwrap_or_else(Error::into_compile_error);
+    in_client(expanded).into()
+}
+
+/// Generated code with paths that begin with `::jetstream_client` where they began with `::jetstream`.
+fn in_client(tokens: proc_macro2::TokenStream) -> proc_macro2::TokenStream {
+    let mut colons = 0;
+    let rename = |token: TokenTree| {
+        let before = std::mem::take(&mut colons);
+        match token {
+            TokenTree::Punct(punct) if punct.as_char() == ':' => {
+                colons = before + 1;
+                TokenTree::Punct(punct)
+            }
+            TokenTree::Ident(name) if before == 2 && name == "jetstream" => {
+                Ident::new("jetstream_client", name.span()).into()
+            }
+            TokenTree::Group(group) => {
+                let mut inner = Group::new(group.delimiter(), in_client(group.stream()));
+                inner.set_span(group.span());
+                inner.into()
+            }
+            other => other,
+        }
+    };
+    tokens.into_iter().map(rename).collect()
 }
 
 fn expand(input: &DeriveInput) -> syn::Result<proc_macro2::TokenStream> {
@@ -50,6 +83,18 @@ mod tests {
         let error = expand(&input).expect_err("there is a mistake");
         let messages: Vec<String> = error.into_iter().map(|error| error.to_string()).collect();
         assert_eq!(messages, expected);
+    }
+
+    #[test]
+    fn in_a_client_the_paths_lead_to_the_client() {
+        let input: DeriveInput = parse_quote!(
+            struct Shape {
+                x: f64,
+            }
+        );
+        let code = in_client(expand(&input).unwrap()).to_string();
+        assert!(code.contains(":: jetstream_client :: typed"));
+        assert!(!code.contains(":: jetstream ::"), "{code}");
     }
 
     #[test]

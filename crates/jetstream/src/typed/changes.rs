@@ -9,8 +9,7 @@ use jetstream_core::model::effects::Effects;
 use jetstream_core::model::{ChangeSet, Graph, JudgeLimits, ModelId, judge};
 use jetstream_core::scope::Commit;
 
-use super::object::Reader;
-use super::{Id, Model, ModelProperty, ModelRef, state};
+use super::{Id, Model, ModelProperty};
 use crate::scope::{Changes, Scope, ScopeError};
 
 /// Follows a scope: its state at one moment, and every commit after it.
@@ -61,7 +60,7 @@ impl<M: Model> TypedChanges<M> {
 
     /// The scope's root as it was at the last commit that was given out, or else at the beginning.
     pub fn root(&self) -> M::Ref<'_> {
-        state::read::<M>(&self.graph).expect("a scope keeps its models")
+        super::read::<M>(&self.graph).expect("a scope keeps its models")
     }
 
     /// How many commits the scope had seen then.
@@ -157,8 +156,7 @@ impl<'a, M: Model> TypedCommit<'a, M> {
         let expected = schema.find(S::NAME).map(|(model, _)| model);
         let is = move |model: ModelId| expected.is_some_and(|s| schema.is_a(model, s));
         let object = move |id: ObjectId| {
-            let object = Reader { graph, edits: None }.object(id);
-            S::Ref::from_object(object.expect("the graph is that after the commit"))
+            super::find::<S>(graph, Id::new(id)).expect("the graph is that after the commit")
         };
         let effects = &self.effects;
         let added = effects.added.iter().filter(move |(_, model)| is(*model));

@@ -5,9 +5,9 @@ use std::marker::PhantomData;
 use std::ops::Deref;
 
 use jetstream_core::ids::ScopeName;
-use jetstream_core::model::{ChangeSet, ErrorCode, Graph, Rejection, StateError};
+use jetstream_core::model::{ChangeSet, ErrorCode, Graph, Rejection};
 
-use super::{Model, SchemaMismatch, TransactError, TypedChanges, WriteError, state};
+use super::{Model, NewScopeError, SchemaMismatch, TransactError, TypedChanges, WriteError};
 use crate::scope::{Scope, ScopeError};
 
 /// A scope whose root is an `M`, to be read and changed as what it is.
@@ -72,7 +72,7 @@ impl Scope {
         name: impl Into<ScopeName>,
         root: M,
     ) -> Result<TypedScope<M>, NewScopeError> {
-        Ok(TypedScope::new(Self::new(name, state::graph_of(root)?)))
+        Ok(TypedScope::new(Self::new(name, super::graph_of(root)?)))
     }
 
     /// This scope with an `M` as its root.
@@ -82,7 +82,7 @@ impl Scope {
     /// If its models are not those of the program, or the scope is closed. They may come from elsewhere,
     /// a configuration file for example, and have more models and properties, in any order.
     pub async fn typed<M: Model>(&self) -> Result<TypedScope<M>, UpdateError> {
-        self.read(|graph| state::read::<M>(graph).map(|_| ())).await??;
+        self.read(|graph| super::read::<M>(graph).map(|_| ())).await??;
         Ok(TypedScope::new(self.clone()))
     }
 }
@@ -166,7 +166,7 @@ impl<M: Model> TypedScope<M> {
 enum Never {}
 
 fn root<M: Model>(graph: &Graph) -> M::Ref<'_> {
-    state::read::<M>(graph)
+    super::read::<M>(graph)
         .expect("compared when the handle was made, and a scope keeps its models")
 }
 
@@ -174,7 +174,7 @@ fn transact<M: Model, R, E>(
     graph: &Graph,
     change: impl FnOnce(&mut M::Mut<'_>) -> Result<R, E>,
 ) -> (ChangeSet, Result<R, TryUpdateError<E>>) {
-    match state::transact::<M, _>(graph, change) {
+    match super::transact::<M, _>(graph, change) {
         Ok((changes, Ok(result))) => (changes, Ok(result)),
         Ok((_, Err(error))) => (ChangeSet::default(), Err(TryUpdateError::Aborted(error))),
         Err(error) => (ChangeSet::default(), Err(TryUpdateError::Update(error.into()))),
@@ -216,24 +216,6 @@ pub enum TryUpdateError<E> {
     /// It could not be done.
     #[error(transparent)]
     Update(#[from] UpdateError),
-}
-
-/// Why a scope cannot begin with a value.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NewScopeError {
-    /// The value holds what no property can.
-    #[error(transparent)]
-    Write(#[from] WriteError),
-    /// The value refers to objects that are not in it.
-    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
-    State(Vec<StateError>),
-}
-
-impl From<NewScopeError> for Rejection {
-    /// For a family of scopes, whose making a client asked for: nothing in it was the client's.
-    fn from(error: NewScopeError) -> Self {
-        Self::new(ErrorCode::Internal, format!("the scope cannot begin: {error}"))
-    }
 }
 
 impl<M> Deref for TypedScope<M> {

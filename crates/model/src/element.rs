@@ -8,7 +8,7 @@ use std::marker::PhantomData;
 
 use jetstream_core::model::SchemaBuilder;
 
-use super::{Copying, Key, NewObject, Object, ObjectMut, ReadError};
+use crate::{Copying, Key, NewObject, Object, ObjectMut, ReadError};
 
 /// A type that a property can hold, alone (`Option<T>`) or as a collection (`Vec<T>`).
 ///

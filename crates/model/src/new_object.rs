@@ -4,7 +4,7 @@ use jetstream_core::ids::ObjectId;
 use jetstream_core::model::{Fragment, FragmentKind, ModelId, Schema, Value};
 use uuid::Builder;
 
-use super::{Key, Model, WriteError};
+use crate::{Key, Model, WriteError};
 
 /// The objects that were made from values, in depth-first order, each with all of its properties.
 pub(crate) struct NewObjects<'s> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use jetstream_core::model::{Scalar, Value};
 
-use super::{Key, Object, ObjectMut, Plain};
+use crate::{Key, Object, ObjectMut, Plain};
 
 /// Reads a collection of plain values in place.
 pub struct Values<'a, T> {

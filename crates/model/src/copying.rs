@@ -2,7 +2,7 @@
 
 use jetstream_core::ids::ObjectId;
 
-use super::{Model, Object, ReadError};
+use crate::{Model, Object, ReadError};
 
 /// A copy in progress.
 ///

@@ -3,8 +3,8 @@
 use jetstream_core::ids::ObjectId;
 use jetstream_core::model::{SchemaBuilder, Value};
 
-use super::element::{Place, Places};
-use super::{
+use crate::element::{Place, Places};
+use crate::{
     Copying, Element, Family, Id, Key, Model, ModelMut, ModelRef, NewObject, Object, ObjectMut,
     Objects, ObjectsMut, ReadError,
 };

@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use jetstream_core::ids::ObjectId;
 use jetstream_core::model::Value;
 
-use super::{Attach, Extends, Id, Key, Model, ModelMut, ModelRef, Object, ObjectMut};
+use crate::{Attach, Extends, Id, Key, Model, ModelMut, ModelRef, Object, ObjectMut};
 
 /// Reads a collection of objects in place.
 pub struct Objects<'a, M> {

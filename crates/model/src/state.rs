@@ -12,11 +12,11 @@ use jetstream_core::model::{
     SchemaBuilder,
 };
 
-use super::edits::Edits;
-use super::new_object::NewObjects;
-use super::object::Reader;
-use super::object_mut::Writer;
-use super::{Model, ModelMut, ModelRef, NewScopeError, SchemaMismatch, WriteError};
+use crate::edits::Edits;
+use crate::new_object::NewObjects;
+use crate::object::Reader;
+use crate::object_mut::Writer;
+use crate::{Id, Model, ModelMut, ModelRef, NewScopeError, SchemaMismatch, WriteError};
 
 /// Derived models in a schema that is put together at run time.
 ///
@@ -76,11 +76,11 @@ pub fn state_of<M: Model>(root: M) -> Result<(ObjectId, Vec<Fragment>), WriteErr
     }
 }
 
-/// A value as the graph of a scope, for [`Scope::builder`](crate::Scope::builder).
+/// A value as the graph of a scope, for `Scope::builder` of the server.
 ///
 /// # Errors
 ///
-/// What no property can hold, and every [`Id`](super::Id) that leads nowhere.
+/// What no property can hold, and every [`Id`](crate::Id) that leads nowhere.
 pub fn graph_of<M: Model>(root: M) -> Result<Graph, NewScopeError> {
     let (id, fragments) = state_of(root)?;
     Graph::from_state(M::schema(), id, fragments).map_err(NewScopeError::State)
@@ -95,6 +95,11 @@ pub fn read<M: Model>(graph: &Graph) -> Result<M::Ref<'_>, SchemaMismatch> {
     check::<M>(graph)?;
     let root = Reader { graph, edits: None }.object(graph.root());
     Ok(M::Ref::from_object(root.expect("the root is in its graph")))
+}
+
+/// An object of a graph, if it is there and an `M`.
+pub fn find<M: Model>(graph: &Graph, id: Id<M>) -> Option<M::Ref<'_>> {
+    Reader { graph, edits: None }.object(id.object_id())?.cast::<M>()
 }
 
 /// Runs a transaction on a graph whose root is an `M`: gives what `change` wants done, as one ChangeSet

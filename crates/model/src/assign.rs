@@ -5,9 +5,9 @@ use std::sync::Arc;
 use jetstream_core::ids::ObjectId;
 use jetstream_core::model::Value;
 
-use super::element::{Place, Places, Single, Whole};
-use super::field::SingleField;
-use super::{Extends, Id, Key, Model, ObjectMut, Plain};
+use crate::element::{Place, Places, Single, Whole};
+use crate::field::SingleField;
+use crate::{Extends, Id, Key, Model, ObjectMut, Plain};
 
 /// A value that a generated `set_…` takes, for a property of kind `K`.
 ///

@@ -7,8 +7,8 @@ use jetstream_core::model::schema::{EnumerationValues, MAX_SAFE_INTEGER};
 use jetstream_core::model::{Scalar, SchemaBuilder, Value};
 use jetstream_core::time::Timestamp;
 
-use super::element::{Single, Whole};
-use super::{
+use crate::element::{Single, Whole};
+use crate::{
     Copying, Element, Family, Key, NewObject, Object, ObjectMut, ReadError, Values, ValuesMut,
 };
 

@@ -1,6 +1,7 @@
 //! What can go wrong between Rust values and the objects of a scope.
 
 use jetstream_core::ids::ObjectId;
+use jetstream_core::model::{ErrorCode, Rejection, StateError};
 
 /// A property of an object holds what the Rust type of its field cannot.
 ///
@@ -36,3 +37,21 @@ pub struct WriteError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the scope's models are not those of the program:{}", .0.iter().map(|m| format!("\n  {m}")).collect::<String>())]
 pub struct SchemaMismatch(pub Vec<String>);
+
+/// Why a scope cannot begin with a value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NewScopeError {
+    /// The value holds what no property can.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// The value refers to objects that are not in it.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    State(Vec<StateError>),
+}
+
+impl From<NewScopeError> for Rejection {
+    /// For a family of scopes, whose making a client asked for: nothing in it was the client's.
+    fn from(error: NewScopeError) -> Self {
+        Self::new(ErrorCode::Internal, format!("the scope cannot begin: {error}"))
+    }
+}

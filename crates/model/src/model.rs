@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jetstream_core::model::{Schema, SchemaBuilder};
 
-use super::{Copying, Element, Held, NewObject, Object, ObjectMut, ReadError};
+use crate::{Copying, Element, Held, NewObject, Object, ObjectMut, ReadError};
 
 /// A Rust struct as a model of a schema. Derived with `#[derive(Model)]`; the same derive makes an enum an
 /// enumeration.

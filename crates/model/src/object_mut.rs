@@ -7,12 +7,12 @@ use jetstream_core::ids::ObjectId;
 use jetstream_core::model::graph::Graph;
 use jetstream_core::model::{Fragment, ModelId, Property, PropertyId, PropertyType, Schema, Value};
 
-use super::edits::{Edit, Edits};
-use super::holders::holders;
-use super::list::Base;
-use super::new_object::NewObjects;
-use super::object::Reader;
-use super::{Id, Key, Model, ModelMut, Object, WriteError};
+use crate::edits::{Edit, Edits};
+use crate::holders::holders;
+use crate::list::Base;
+use crate::new_object::NewObjects;
+use crate::object::Reader;
+use crate::{Id, Key, Model, ModelMut, Object, WriteError};
 
 /// A transaction in progress: a graph that stays as it is, and what is to become of it.
 pub(crate) struct Writer<'a> {

@@ -6,8 +6,8 @@ use jetstream_core::ids::ObjectId;
 use jetstream_core::model::PropertyId;
 use jetstream_core::model::graph::Graph;
 
-use super::edits::Edits;
-use super::list::ListView;
+use crate::edits::Edits;
+use crate::list::ListView;
 
 /// The properties that hold an object at this point of a transaction, each once.
 pub(crate) fn holders(

@@ -8,9 +8,9 @@ use jetstream_core::model::{
     ChangeSet, CollectionEdit, Fragment, FragmentKind, ModelId, PropertyId, Value,
 };
 
-use super::WriteError;
-use super::holders::root_reaches;
-use super::list::{List, ListView};
+use crate::WriteError;
+use crate::holders::root_reaches;
+use crate::list::{List, ListView};
 
 /// The changes of one transaction, by object.
 #[derive(Debug, Default)]

@@ -6,9 +6,9 @@ use jetstream_core::ids::ObjectId;
 use jetstream_core::model::graph::{Graph, ObjectRef};
 use jetstream_core::model::{ModelId, PropertyId, Scalar, Value};
 
-use super::edits::{Edit, Edits};
-use super::list::{Element, ListView};
-use super::{Copying, Id, Key, Model, ModelRef, ReadError};
+use crate::edits::{Edit, Edits};
+use crate::list::{Element, ListView};
+use crate::{Copying, Id, Key, Model, ModelRef, ReadError};
 
 /// A graph, with the changes of a transaction on top if there is one.
 #[derive(Clone, Copy)]

@@ -2,8 +2,8 @@
 
 use jetstream_core::model::{Scalar, SchemaBuilder};
 
-use super::element::Single;
-use super::{Copying, Element, Family, Key, NewObject, Object, ObjectMut, Plain, ReadError, plain};
+use crate::element::Single;
+use crate::{Copying, Element, Family, Key, NewObject, Object, ObjectMut, Plain, ReadError, plain};
 
 /// The type of a field of a model: a plain type `T`, or `Option<T>` or `Vec<T>` of an [`Element`].
 ///

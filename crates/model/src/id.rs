@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 
 use jetstream_core::ids::ObjectId;
 
-use super::{Extends, Model};
+use crate::{Extends, Model};
 
 /// Names an object of model `M`, or of a submodel.
 ///
