@@ -35,11 +35,11 @@ export class Emitter {
   }
 
   /**
-   * @param {string} event
+   * @param {string} [event] any, if none is named
    * @returns {boolean} whether anybody listens
    */
   has (event) {
-    return this.#listeners.has(event)
+    return event === undefined ? this.#listeners.size > 0 : this.#listeners.has(event)
   }
 
   /**

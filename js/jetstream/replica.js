@@ -423,7 +423,7 @@ export class Replica {
     const layers = [...this.#pending.map(({ journal }) => journal), this.#open]
     const nodes = layers.flatMap(journal => Array.from(journal?.touched.keys() ?? []))
     return nodes.filter(node => !node.graph)
-      .map(node => [node, node.values.map(value => Array.isArray(value) ? Array.from(value) : value)])
+      .map(node => [node, node.values.slice()])
   }
 
   /**

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { nodeOf } from '../jetstream/model/object.js'
 import { Group, Shape, canvasWorld, storedTree, treeOf } from './support/canvas.js'
 
 /**
@@ -86,6 +87,23 @@ function perform (canvas, act) {
 }
 
 /**
+ * Taking all pending edits off and putting them back changes nothing that anybody would see.
+ *
+ * @param {any} canvas
+ */
+function layersFit (canvas) {
+  const { replica } = /** @type {import('../jetstream/model/graph.js').Graph} */ (nodeOf(canvas).graph)
+  const before = treeOf(canvas)
+  /** @type {unknown[]} */
+  const seen = []
+  const off = canvas.on('treechange', (/** @type {unknown[]} */ changes) => seen.push(...changes))
+  if (!replica.paused) replica.receive([{ type: 'ScopeSync', index: 0, scopeIndex: 0, fragments: [] }])
+  off()
+  assert.deepEqual(treeOf(canvas), before)
+  assert.deepEqual(seen, [])
+}
+
+/**
  * @param {number} seed
  * @param {Act[]} acts
  */
@@ -101,6 +119,7 @@ async function converge (seed, acts) {
     else if (act.what === 'unreachable') world.unreachable = true
     else if (act.what === 'reachable') world.unreachable = false
     else perform(canvases[act.who], act)
+    layersFit(canvases[act.who])
   }
   world.unreachable = false
   for (const canvas of canvases) canvas.scope?.resume()

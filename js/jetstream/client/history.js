@@ -131,10 +131,10 @@ function entriesOf (journal) {
       const to = node.values[property.index]
       if (property.local) continue
       if (isEdited(property)) {
-        const edits = diff(Array.from(to), from)
+        const { edits } = diff(to, from)
         if (edits.length > 0) entries.push({ node, property, from: edits, to: null })
       } else if (!sameValue(property, from, to)) {
-        entries.push({ node, property, from, to: property.collection ? Array.from(to) : to })
+        entries.push({ node, property, from, to: to })
       }
     }
   }

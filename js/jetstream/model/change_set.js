@@ -1,5 +1,5 @@
 import { nodeOf } from './object.js'
-import { diff, repeats } from './sequence.js'
+import { diff } from './sequence.js'
 import { encode, sameValue } from './value.js'
 
 /**
@@ -121,7 +121,7 @@ function additionOf (node, moves) {
     if (property.local || (property.collection ? value.length === 0 : property.edge && value === null)) continue
     // What is unset is said, too: the server's idea of a new object may be another.
     made.properties[property.name] = encode(property, value)
-    if (property.edge) moves.gain(node, property, Array.from(property.collection ? value : [value]))
+    if (property.edge) moves.gain(node, property, property.collection ? value : [value])
   }
   return made
 }
@@ -145,16 +145,16 @@ function changesOf (node, before, removed, moves, atomic) {
     if (property.edge && property.collection) {
       // Whoever was removed by name needs no edits.
       const rest = old.filter((/** @type {any} */ element) => !isGone(nodeOf(element)))
-      // A list that holds something twice is written anew, which only makes sense in one piece.
-      const anew = repeats(rest) || repeats(now)
-      for (const edit of diff(rest, Array.from(now))) {
+      const { edits, anew } = diff(rest, now)
+      for (const edit of edits) {
         if ('insert' in edit) moves.gain(node, property, [edit.insert])
         else if (!anew || !now.includes(edit.remove)) moves.lose(edit.remove)
+        // What is written anew only makes sense in one piece.
         const target = atomic || anew || 'remove' in edit ? change : fragment('change', node)
         if (target !== change) insertions.push(target)
         const collections = target.collections ??= {}
-        const edits = collections[property.name] ??= []
-        edits.push(encodeEdit(edit))
+        const made = collections[property.name] ??= []
+        made.push(encodeEdit(edit))
       }
     } else if (!sameValue(property, old, now)) {
       if (property.edge && now === null && isGone(nodeOf(old))) continue

@@ -5,69 +5,52 @@ import { span } from './sequence.js'
  * @typedef {import('./schema.js').Property} Property
  */
 
-/** @type {WeakMap<object, { node: Node, property: Property, list: any[] }>} */
+/** @type {WeakMap<object, { node: Node, property: Property }>} */
 const slots = new WeakMap()
 
 /**
- * The array in which a property of an object keeps its elements. To its user it is an array like any
- * other; what changes it goes through the object and is told to the server.
- *
- * @template T
- * @extends {Array<T>}
- */
-export class Collection extends Array {
-  // What `map`, `filter` and the others make of it is a plain array.
-  static get [Symbol.species] () {
-    return Array
-  }
-}
-
-for (const name of /** @type {const} */ (
-  ['push', 'pop', 'shift', 'unshift', 'splice', 'sort', 'reverse', 'fill', 'copyWithin']
-)) {
-  Object.defineProperty(Collection.prototype, name, {
-    configurable: true,
-    writable: true,
-    /** @this {any[]} @param {...any} args */
-    value (...args) {
-      const next = copy(this)
-      const result = /** @type {any} */ (next)[name](...args)
-      commit(this, next)
-      return result === next ? this : result
-    }
-  })
-}
-
-/**
- * The user's view of a collection.
+ * The user's view of a collection: an array like any other, but what changes it goes through the object
+ * and is told to the server.
  *
  * @param {Node} node
  * @param {Property} property
+ * @param {any[]} list what is in it, kept up to date by the object
  * @returns {any[]}
  */
-export function collectionOf (node, property) {
-  const list = node.values[property.index]
+export function collectionOf (node, property, list) {
   const collection = new Proxy(list, handler)
-  const slot = { node, property, list }
-  slots.set(collection, slot)
-  slots.set(list, slot)
+  slots.set(collection, { node, property })
   return collection
 }
 
 /**
- * Where a collection belongs.
+ * The methods that change an array, each as one change.
  *
- * @param {readonly unknown[]} collection
+ * @type {Record<string | symbol, (this: any[], ...args: any[]) => any>}
  */
-export const slotOf = collection => slots.get(collection)
+const methods = Object.create(null)
+for (const name of ['push', 'pop', 'shift', 'unshift', 'splice', 'sort', 'reverse', 'fill', 'copyWithin']) {
+  methods[name] = function (...args) {
+    const slot = slots.get(this)
+    if (!slot) throw new TypeError(`${name} is called on no collection`)
+    const next = slot.node.values[slot.property.index].slice()
+    const result = /** @type {any} */ (next)[name](...args)
+    commit(slot, next)
+    return result === next ? this : result
+  }
+}
 
 /** @type {ProxyHandler<any[]>} */
 const handler = {
-  set (list, key, value) {
-    if (key !== 'length' && !isIndex(key)) return Reflect.set(list, key, value)
-    const next = copy(list)
+  get (list, key) {
+    return methods[key] ?? Reflect.get(list, key)
+  },
+  set (list, key, value, collection) {
+    const slot = slots.get(collection)
+    if (!slot || (key !== 'length' && !isIndex(key))) return Reflect.set(list, key, value)
+    const next = list.slice()
     next[/** @type {any} */ (key)] = value
-    commit(list, next)
+    commit(slot, next)
     return true
   },
   deleteProperty (list, key) {
@@ -80,20 +63,10 @@ const handler = {
 const isIndex = key => typeof key === 'string' && /^\d+$/.test(key)
 
 /**
- * @param {any[]} collection
- * @returns {any[]}
- */
-function copy (collection) {
-  return Array.from(slots.get(collection)?.list ?? collection)
-}
-
-/**
- * @param {any[]} collection
+ * @param {{ node: Node, property: Property }} slot
  * @param {any[]} next
  */
-function commit (collection, next) {
-  const slot = slots.get(collection)
-  if (!slot) throw new TypeError('this collection belongs to no object')
-  const { start, fromEnd, toEnd } = span(slot.list, next)
-  if (start < fromEnd || start < toEnd) slot.node.assign(slot.property, next)
+function commit ({ node, property }, next) {
+  const { start, fromEnd, toEnd } = span(node.values[property.index], next)
+  if (start < fromEnd || start < toEnd) node.assign(property, next)
 }

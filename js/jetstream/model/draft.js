@@ -146,7 +146,7 @@ export class Draft {
       this.#give(node, property, inserted)
       // What moves within the collection leaves its old place first.
       const moved = new Set(inserted.filter(uuid => this.#moved.has(uuid)).map(object))
-      const list = Array.from(node.values[property.index]).filter(element => !moved.has(element))
+      const list = node.values[property.index].filter((/** @type {any} */ element) => !moved.has(element))
       this.graph.set(node, property, applyEdits(list, known.map(edit => 'remove' in edit
         ? { remove: object(edit.remove) }
         : { insert: object(edit.insert), after: edit.after === null ? null : object(edit.after) })))

@@ -40,6 +40,9 @@ export function publish (journal, source) {
   /** @type {Node[]} */
   const moved = []
   for (const [node, { attached, values }] of journal.touched) {
+    if (attached !== (node.graph !== null)) moved.push(node)
+    // Of what a new object holds nobody can have heard before.
+    if (!attached && node.graph && !node.emitter.has()) continue
     for (const [property, previous] of values) {
       const { added, removed, changed } = compare(property.collection, previous, node.values[property.index])
       if (!changed) continue
@@ -47,7 +50,6 @@ export function publish (journal, source) {
       const { object } = node
       changes.push([node, { object, property: property.name, value, previous, added, removed, source }])
     }
-    if (attached !== (node.graph !== null)) moved.push(node)
   }
   const trees = ancestors(changes)
   for (const node of moved) node.emitter.emit(node.graph ? 'attached' : 'detached', node.object, source)
@@ -79,7 +81,7 @@ function compare (collection, before, now) {
   if (!collection) return { added: [], removed: [], changed: !same(before, now) }
   const { start, fromEnd, toEnd } = span(before, now)
   const was = before.slice(start, fromEnd)
-  const is = Array.prototype.slice.call(now, start, toEnd)
+  const is = now.slice(start, toEnd)
   return { added: without(is, was), removed: without(was, is), changed: was.length + is.length > 0 }
 }
 

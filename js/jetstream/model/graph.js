@@ -85,7 +85,7 @@ export class Graph {
     const { start, fromEnd, toEnd } = span(old, value)
     if (start === fromEnd && start === toEnd) return
     this.#record(node, property)
-    const removed = Array.prototype.slice.call(old, start, fromEnd)
+    const removed = old.slice(start, fromEnd)
     node.write(property, value)
     this.#relink(node, property, removed, value.slice(start, toEnd))
   }
@@ -133,7 +133,7 @@ export class Graph {
   takeOut (parent, property, node) {
     const value = parent.values[property.index]
     this.set(parent, property, property.collection
-      ? Array.from(value).filter(element => element !== node.object)
+      ? value.filter((/** @type {unknown} */ element) => element !== node.object)
       : null)
   }
 

@@ -31,7 +31,6 @@ export class Journal {
   value (node, property) {
     const { values } = this.touch(node)
     if (values.has(property)) return
-    const value = node.values[property.index]
-    values.set(property, property.collection ? Array.from(value) : value)
+    values.set(property, node.values[property.index])
   }
 }

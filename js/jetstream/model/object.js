@@ -18,7 +18,7 @@ import { take } from './value.js'
  * one for as long as anybody holds it, whatever the server says in between.
  */
 export class Node {
-  /** @type {any[]} by the index of the property */
+  /** @type {any[]} by the index of the property; lists are replaced, never changed */
   values
   /** @type {Map<Node, number>} objects of the graph that refer to this one, and how often */
   parents = new Map()
@@ -29,7 +29,7 @@ export class Node {
   /** Grows with each change, so that views can tell whether they are up to date. */
   version = 0
   emitter = new Emitter()
-  /** @type {Map<Property, any[]>} */
+  /** @type {Map<Property, { list: any[], collection: any[] }>} what the user has of its collections */
   #collections = new Map()
 
   /**
@@ -51,9 +51,12 @@ export class Node {
    */
   read (property) {
     if (!property.collection) return this.values[property.index]
-    let collection = this.#collections.get(property)
-    if (!collection) this.#collections.set(property, collection = collectionOf(this, property))
-    return collection
+    let shown = this.#collections.get(property)
+    if (!shown) {
+      const list = this.values[property.index].slice()
+      this.#collections.set(property, shown = { list, collection: collectionOf(this, property, list) })
+    }
+    return shown.collection
   }
 
   /**
@@ -78,16 +81,14 @@ export class Node {
    * Puts a value in its place; of no consequence for anything else.
    *
    * @param {Property} property
-   * @param {any} value
+   * @param {any} value if it is a list, nobody else may change it
    */
   write (property, value) {
     this.version++
-    if (!property.collection) {
-      this.values[property.index] = value
-      return
-    }
-    // In place: it is the array that the user holds.
-    const list = this.values[property.index]
+    this.values[property.index] = value
+    const list = this.#collections.get(property)?.list
+    if (!list) return
+    // The array that the user holds stays the same one.
     for (let place = 0; place < value.length; place++) list[place] = value[place]
     list.length = value.length
   }
@@ -105,7 +106,7 @@ export class Node {
   children () {
     return this.model.edges.flatMap(property => {
       const value = this.values[property.index]
-      return property.collection ? Array.from(value, nodeOf) : value ? [nodeOf(value)] : []
+      return property.collection ? value.map(nodeOf) : value ? [nodeOf(value)] : []
     })
   }
 
@@ -208,7 +209,7 @@ export class ModelObject {
     for (const property of this.#node.model.properties) {
       const value = this.#node.values[property.index]
       const plain = (/** @type {any} */ element) => element instanceof ModelObject ? element.uuid : element
-      copy[property.name] = property.collection ? Array.from(value, plain) : plain(value)
+      copy[property.name] = property.collection ? value.map(plain) : plain(value)
     }
     return copy
   }

@@ -1,4 +1,3 @@
-import { Collection } from './collection.js'
 import { ModelObject, nodeOf } from './object.js'
 
 /**
@@ -233,7 +232,7 @@ export class Property {
 
   /** What a new object has. */
   initial () {
-    if (this.collection) return new Collection()
+    if (this.collection) return []
     return this.#default instanceof Date ? new Date(this.#default) : this.#default
   }
 

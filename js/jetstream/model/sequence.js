@@ -53,17 +53,21 @@ export function span (from, to) {
 
 /**
  * The fewest edits that make `to` of `from`. An object that moves is taken out and put in again.
+ * `anew`: a list that holds something twice could only be taken apart and put together again.
  *
  * @template T
  * @param {readonly T[]} from
  * @param {readonly T[]} to
- * @returns {Edit<T>[]}
+ * @returns {{ edits: Edit<T>[], anew: boolean }}
  */
 export function diff (from, to) {
   const { start, fromEnd, toEnd } = span(from, to)
   const oldMiddle = from.slice(start, fromEnd)
   const newMiddle = to.slice(start, toEnd)
-  if (repeats(from) || repeats(to)) return rewrite(from, to)
+  if (oldMiddle.length + newMiddle.length === 0) return { edits: [], anew: false }
+  if (!addressable(from, start, fromEnd) || !addressable(to, Math.max(0, start - 1), toEnd)) {
+    return { edits: rewrite(from, to), anew: true }
+  }
   const kept = longestCommon(oldMiddle, newMiddle)
   /** @type {Edit<T>[]} */
   const edits = oldMiddle.filter(element => !kept.has(element)).map(remove => ({ remove }))
@@ -71,8 +75,26 @@ export function diff (from, to) {
     const before = start + place - 1
     if (!kept.has(insert)) edits.push({ insert, after: before < 0 ? null : to[before] })
   })
-  return edits
+  return { edits, anew: false }
 }
+
+/**
+ * Whether each element in a part of a list stands at its first place in all of the list.
+ *
+ * @param {readonly unknown[]} list
+ * @param {number} start
+ * @param {number} end
+ */
+function addressable (list, start, end) {
+  if (end - start > LOOKUPS_MAX) return new Set(list).size === list.length
+  for (let place = start; place < end; place++) {
+    if (list.indexOf(list[place]) !== place) return false
+  }
+  return true
+}
+
+/** Up to so many elements looking each one up is quicker than making a set of all. */
+const LOOKUPS_MAX = 16
 
 /**
  * Edits address first places, so a list that holds something twice is taken apart and put together
@@ -84,8 +106,6 @@ export function diff (from, to) {
  * @returns {Edit<T>[]}
  */
 function rewrite (from, to) {
-  const { start, fromEnd, toEnd } = span(from, to)
-  if (start === fromEnd && start === toEnd) return []
   return [
     ...from.map(remove => ({ remove })),
     ...to.map(insert => ({ insert, after: null })).reverse()
@@ -120,13 +140,4 @@ function longestCommon (from, to) {
   const kept = new Set()
   for (let end = ends.at(-1); end; end = end.before) kept.add(end.element)
   return kept
-}
-
-/**
- * Whether something stands in a list more than once.
- *
- * @param {readonly unknown[]} list
- */
-export function repeats (list) {
-  return new Set(list).size < list.length
 }

@@ -17,7 +17,7 @@ export function take (node, property, given) {
   if (!property.collection) return given == null ? null : element(node, property, given)
   if (!Array.isArray(given)) throw wrong(node, property, given)
   // What was in it already has been looked at.
-  const value = Array.from(given)
+  const value = given.slice()
   const { start, toEnd } = span(node.values[property.index], value)
   for (let place = start; place < toEnd; place++) value[place] = element(node, property, value[place])
   return value
@@ -90,7 +90,7 @@ export function sameValue (property, a, b) {
  * @param {any} value
  */
 export function encode (property, value) {
-  return property.collection ? Array.from(value, encodeElement) : encodeElement(value)
+  return property.collection ? value.map(encodeElement) : encodeElement(value)
 }
 
 /** @param {any} value */
