@@ -43,6 +43,8 @@ export class Replica {
   #pending = []
   /** @type {Journal} what was edited since the last of them */
   #open = new Journal()
+  /** @type {Fragment[]} the same, while it is taken off */
+  #taken = []
   /** @type {Set<Node>} what was removed by name since then */
   #removed = new Set()
   /** @type {{ changes: ChangeSet } | null} the transaction in which we are */
@@ -348,6 +350,7 @@ export class Replica {
     const old = /** @type {Node} */ (this.graph.root).uuid
     const renamed = (/** @type {Fragment[]} */ fragments) => JSON.parse(JSON.stringify(fragments).replaceAll(old, uuid))
     for (const changes of this.#pending) changes.fragments = renamed(changes.fragments)
+    this.#taken = renamed(this.#taken)
     this.graph.renameRoot(uuid)
   }
 
@@ -391,7 +394,7 @@ export class Replica {
    */
   #rebase (confirm) {
     const { graph } = this
-    const open = record(this.#open, this.#removed, false)
+    this.#taken = record(this.#open, this.#removed, false)
     const ghosts = this.#ghosts()
     const watch = graph.watch = new Journal()
     graph.undo(this.#open)
@@ -404,7 +407,7 @@ export class Replica {
         changes.journal = journal
         changes.whole = refused.length === 0
       }
-      const { journal, refused } = new Draft(graph, open).tryAll(false)
+      const { journal, refused } = new Draft(graph, this.#taken).tryAll(false)
       graph.layer = this.#open = journal
       for (const [node, values] of ghosts) if (!node.graph) this.#restore(node, values)
       graph.watch = null

@@ -144,6 +144,8 @@ test('a lost connection is resumed, and what was not acknowledged is sent again'
   bench.tell({ type: 'Connected' })
   assert.deepEqual(bench.said(), [{ type: 'Ping', index: 0, ack: 1, resendMissing: true }])
   assert.deepEqual(received(bench.hear(news(2))), [2], 'the server may go on before it answers')
+  bench.hear({ type: 'Ping', index: 0, ack: 1, resendMissing: false })
+  assert.equal(bench.session.status, 'connecting')
   bench.hear({ type: 'Ping', index: 0, ack: 2, resendMissing: true })
   assert.equal(bench.session.status, 'online')
   assert.deepEqual(bench.said().map(({ type, index }) => [type, index]), [['C', 3]])

@@ -66,6 +66,8 @@ export class Session {
   #options
   #storing = false
   #scheduled = false
+  /** Whether the user wants a connection. */
+  #wanted = true
   /** @type {any} */
   #timer = null
   /** @type {(session: Session) => void} */
@@ -170,11 +172,13 @@ export class Session {
 
   /** Goes offline until `reconnect`; edits wait. */
   disconnect () {
+    this.#wanted = false
     this.#handle({ type: 'Offline' })
   }
 
   /** Connects now, without waiting for the next attempt. */
   reconnect () {
+    this.#wanted = true
     this.#handle({ type: 'Online' })
   }
 
@@ -403,8 +407,9 @@ export class Session {
   /** @param {EventTarget | null} network */
   #listen (network) {
     this.#unlisten?.()
-    const online = () => this.#handle({ type: this.status === 'online' ? 'Probe' : 'Online' })
-    const offline = () => this.disconnect()
+    // Whoever disconnected on purpose is not connected by a network that comes back.
+    const online = () => this.#wanted && this.#handle({ type: this.status === 'online' ? 'Probe' : 'Online' })
+    const offline = () => this.#handle({ type: 'Offline' })
     network?.addEventListener('online', online)
     network?.addEventListener('offline', offline)
     this.#unlisten = () => {

@@ -318,10 +318,10 @@ export class ClientSession {
    * @param {Output[]} out
    */
   #pinged ({ resendMissing }, out) {
-    if (resendMissing) {
-      // Acknowledged ones are gone from it, so nothing waits that is not in it.
-      this.#outbox = this.#reliable.missing()
-    }
+    // Any other is only a sign of life.
+    if (!resendMissing) return
+    // Acknowledged ones are gone from it, so nothing waits that is not in it.
+    this.#outbox = this.#reliable.missing()
     if (this.#status === 'connecting') this.#establish(out)
   }
 

@@ -33,6 +33,7 @@ class Link {
   bufferedAmount = 0
   /** Whether bytes still arrive. */
   alive = true
+  #leaving = false
   #up = 0
   #down = 0
 
@@ -67,10 +68,12 @@ class Link {
     })
   }
 
+  /** What was sent before still arrives. */
   close () {
     if (!this.alive) return
     this.#later('up', () => this.end()?.closed())
     this.alive = false
+    this.#leaving = true
     this.world.links.delete(this)
   }
 
@@ -108,7 +111,8 @@ class Link {
     const at = Math.max(way === 'up' ? this.#up : this.#down, world.clock.now() + world.latency())
     if (way === 'up') this.#up = at
     else this.#down = at
-    world.clock.setTimeout(() => this.alive && arrive(), at - world.clock.now())
+    const arrives = () => this.alive || (this.#leaving && way === 'up')
+    world.clock.setTimeout(() => arrives() && arrive(), at - world.clock.now())
   }
 }
 
