@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use jetstream_core::ids::ObjectId;
 use jetstream_core::model::Value;
 
 use crate::element::{Place, Places, Single, Whole};
@@ -52,7 +51,9 @@ impl<M: Model, S: Model + Extends<M>> Assign<Place<M>> for S {
 
     fn assign(self, object: &mut ObjectMut<'_>, key: Key) -> Id<S> {
         let id = object.create(self);
-        object.set(key, Value::Reference(Some(id)));
+        if object.can_hold(key, id) {
+            object.set(key, Value::Reference(Some(id)));
+        }
         Id::new(id)
     }
 }
@@ -104,9 +105,9 @@ pub trait Attach<M: Model> {
 impl<M: Model, S: Model + Extends<M>> Attach<M> for S {
     type Model = S;
 
-    fn attach(self, object: &mut ObjectMut<'_>, _key: Key) -> (Id<S>, bool) {
-        let id: ObjectId = object.create(self);
-        (Id::new(id), true)
+    fn attach(self, object: &mut ObjectMut<'_>, key: Key) -> (Id<S>, bool) {
+        let id = object.create(self);
+        (Id::new(id), object.can_hold(key, id))
     }
 }
 

@@ -23,14 +23,22 @@ pub struct ReadError {
 
 /// A Rust value that no property can hold, or a reference that leads nowhere.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{property:?} of {model:?}: {message}")]
+#[error("{}{model:?}: {message}", .property.as_ref().map(|p| format!("{p:?} of ")).unwrap_or_default())]
 pub struct WriteError {
     /// The model of the object that was to hold it.
     pub model: String,
-    /// The property's name on the wire.
-    pub property: String,
+    /// The property's name on the wire; `None` where the object as a whole is the matter.
+    pub property: Option<String>,
     /// What was found and what is possible.
     pub message: String,
+}
+
+impl WriteError {
+    pub(crate) fn unknown_model(model: &str) -> Self {
+        let advice = "name it in `#[model(submodels(…))]` of one that the scope has";
+        let message = format!("the scope has no such model; {advice}");
+        Self { model: model.to_owned(), property: None, message }
+    }
 }
 
 /// A scope's schema and the Rust models do not describe the same.

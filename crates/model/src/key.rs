@@ -19,15 +19,21 @@ impl Key {
     ///
     /// # Panics
     ///
-    /// If the model has no such property: whoever hands out typed access compares the schemas first.
+    /// If the model has no such property. Whoever hands out typed access compares the schemas first, but
+    /// a program can ask for an object of a model that those do not mention.
     pub(crate) fn of(self, model: &Model) -> PropertyId {
         if let Some((id, property)) = model.properties().nth(self.index)
             && **property.name() == *self.name
         {
             return id;
         }
-        let (id, _) =
-            model.find(self.name).expect("the schema was compared with the program's models");
-        id
+        match model.find(self.name) {
+            Some((id, _)) => id,
+            None => panic!(
+                "no property {:?} on {:?} of the scope, which was not compared with the program's",
+                self.name,
+                model.name()
+            ),
+        }
     }
 }

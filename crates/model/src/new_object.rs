@@ -21,11 +21,15 @@ impl<'s> NewObjects<'s> {
         Self { schema, fragments: Vec::new(), mistake: None }
     }
 
-    /// Makes an object, and those that it holds.
+    /// Makes an object, and those that it holds. If the scope knows no such model, there is none by the
+    /// id that is returned.
     pub(crate) fn create<M: Model>(&mut self, value: M) -> ObjectId {
         let id = new_id();
-        let (model, _) =
-            self.schema.find(M::NAME).expect("the schema was compared with the program's models");
+        let Some((model, _)) = self.schema.find(M::NAME) else {
+            // A submodel that nothing names: the compiler knows it, the scope does not.
+            self.mistake.get_or_insert(WriteError::unknown_model(M::NAME));
+            return id;
+        };
         let place = self.fragments.len();
         self.fragments.push(Fragment::new(FragmentKind::Add, id, model));
         value.write(&mut NewObject { objects: self, place, model });
@@ -62,7 +66,7 @@ impl NewObject<'_, '_> {
     /// Notes that a property could not be set.
     pub(crate) fn mistake(&mut self, key: Key, message: String) {
         let model = self.objects.schema.model(self.model).name().to_string();
-        let mistake = WriteError { model, property: key.name.to_owned(), message };
+        let mistake = WriteError { model, property: Some(key.name.to_owned()), message };
         self.objects.mistake.get_or_insert(mistake);
     }
 }

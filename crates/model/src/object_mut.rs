@@ -128,10 +128,12 @@ impl<'a> ObjectMut<'a> {
 
     pub(crate) fn mistake(&mut self, key: Key, message: String) {
         let model = self.writer.graph.schema().model(self.model).name().to_string();
-        self.writer.edits.mistake(WriteError { model, property: key.name.to_owned(), message });
+        let property = Some(key.name.to_owned());
+        self.writer.edits.mistake(WriteError { model, property, message });
     }
 
-    /// Makes an object, and those that it holds. It must be given to a property to be kept.
+    /// Makes an object, and those that it holds. It must be given to a property to be kept; whether
+    /// one [can hold](Self::can_hold) it is to be asked first, as the scope may not know its model.
     pub(crate) fn create<M: Model>(&mut self, value: M) -> ObjectId {
         let mut objects = NewObjects::new(self.writer.graph.schema());
         let id = objects.create(value);
@@ -159,7 +161,7 @@ impl<'a> ObjectMut<'a> {
                     cannot_hold(schema, model.property(*property), *object, model_found)
                 });
                 let Some(message) = wrong.next() else { return true };
-                let property = model.property(*property).name().to_string();
+                let property = Some(model.property(*property).name().to_string());
                 mistake.get_or_insert(WriteError {
                     model: model.name().to_string(),
                     property,

@@ -202,3 +202,51 @@ fn an_enumeration_with_other_values_is_refused() {
     let mismatch = check_schema::<Pot>(&schema.into()).unwrap_err();
     assert_eq!(mismatch.0, ["the values of `Heat` differ"]);
 }
+
+#[test]
+fn every_attribute_is_heard() {
+    #[derive(Model)]
+    #[model(rename = "Level", rename_all = "SCREAMING_SNAKE_CASE", integers)]
+    enum Depth {
+        VeryLow,
+        High,
+    }
+
+    #[derive(Model)]
+    #[model(rename = "Gauge", rename_all = "camelCase", no_default)]
+    struct Meter {
+        max_depth: Depth,
+        #[model(default = 3)]
+        tries: Option<u8>,
+        #[model(default = Some("m".to_owned()))]
+        unit: Option<String>,
+        #[model(default = -1.5, rename = "zero point")]
+        zero_point: f32,
+        #[model(default = None)]
+        note: Option<String>,
+    }
+
+    impl Default for Meter {
+        fn default() -> Self {
+            let (unit, note) = (None, Some("own".to_owned()));
+            Self { max_depth: Depth::High, tries: None, unit, zero_point: 0.0, note }
+        }
+    }
+
+    let expected = Schema::builder()
+        .enumeration_of_integers("Level", [("VERY_LOW", 0), ("HIGH", 1)])
+        .model("Gauge", |m| {
+            m.property("maxDepth", "Level")
+                .property_with_default("tries", "Number", 3.0)
+                .property_with_default("unit", "String", "m")
+                .property_with_default("zero point", "Number", -1.5)
+                .property("note", "String")
+        })
+        .build()
+        .unwrap();
+    assert_eq!(describe(&Meter::schema()), describe(&expected));
+    let graph = super::graph(Meter::default());
+    let meter = jetstream::typed::read::<Meter>(&graph).unwrap();
+    assert!(matches!(meter.max_depth(), Depth::High));
+    assert_eq!((meter.note(), meter.tries()), (Some("own"), None));
+}

@@ -1,5 +1,6 @@
 //! Changing: what a transaction sees, and what it wants done.
 
+use jetstream::Model;
 use jetstream::core::model::graph::Graph;
 use jetstream::core::model::{CollectionEdit, FragmentKind, Scalar, Schema, Value};
 use jetstream::core::time::Timestamp;
@@ -271,6 +272,34 @@ fn a_reference_that_leads_nowhere_makes_the_transaction_fail() {
         mistake,
         format!("\"mainItem\" of \"Kitchen\": {root} is a Kitchen, and the property takes Item")
     );
+}
+
+#[test]
+fn a_submodel_that_the_scope_does_not_know_makes_the_transaction_fail() {
+    #[derive(Model)]
+    struct Dishwasher {
+        #[model(extends)]
+        person: Person,
+    }
+    let graph = graph(Kitchen::default());
+    let expected = "\"Dishwasher\": the scope has no such model; \
+                    name it in `#[model(submodels(…))]` of one that the scope has";
+    let mistake = refusal::<Kitchen, _>(&graph, |kitchen| {
+        let id = kitchen.staff_mut().push(Dishwasher::default());
+        assert!(kitchen.staff().is_empty());
+        assert!(kitchen.find(id).is_none());
+    });
+    assert_eq!(mistake, expected);
+    #[derive(Model)]
+    struct Souschef {
+        #[model(extends)]
+        cook: Cook,
+    }
+    let mistake = refusal::<Kitchen, _>(&graph, |kitchen| {
+        kitchen.set_cook(Souschef::default());
+        assert!(kitchen.cook().is_none());
+    });
+    assert_eq!(mistake, expected.replace("Dishwasher", "Souschef"));
 }
 
 #[test]
