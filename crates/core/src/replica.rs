@@ -53,13 +53,7 @@ struct News {
 impl Replica {
     /// A copy that begins with a state from the server.
     pub const fn new(confirmed: Graph) -> Self {
-        Self {
-            confirmed,
-            pending: VecDeque::new(),
-            next_edit: EditId(0),
-            shown: None,
-            news: None,
-        }
+        Self { confirmed, pending: VecDeque::new(), next_edit: EditId(0), shown: None, news: None }
     }
 
     /// Whether [`take_effects`](Self::take_effects) is to have something to tell, from now on.

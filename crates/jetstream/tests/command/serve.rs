@@ -1,5 +1,7 @@
 //! `jetstream serve`: from the first line to the last socket.
 
+use std::io::{Read, Write};
+
 use serde_json::{Value, json};
 
 use super::peer::{Peer, get};
@@ -187,9 +189,39 @@ fn metrics_and_health_are_served_beside_the_scopes() {
     let (status, text) = get(&metrics, "/metrics");
     assert_eq!(status, 200);
     assert!(text.contains("jetstream_sessions_created_total 1\n"), "{text}");
+    for figure in documented_figures() {
+        let sample = format!("\njetstream_{figure} ");
+        assert!(text.contains(&sample), "{figure} is documented and not served: {text}");
+    }
     assert_eq!(get(&metrics, "/health/live").0, 200);
     assert_eq!(get(&metrics, "/health/ready").0, 200);
     assert_eq!(get(&metrics, "/elsewhere").0, 404);
+}
+
+/// The figures that docs/operations.md says are worth an alarm.
+fn documented_figures() -> Vec<&'static str> {
+    let page = include_str!("../../../../docs/operations.md");
+    let (_, section) = page.split_once("## Figures").unwrap();
+    let (section, _) = section.split_once("\n## ").unwrap();
+    let cells = section.lines().filter(|line| line.starts_with("| `"));
+    let cells = cells.map(|line| line.split('|').nth(1).unwrap());
+    let figures: Vec<_> = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
+    assert!(figures.len() > 5, "{figures:?}");
+    figures
+}
+
+#[test]
+fn with_a_certificate_connections_are_secure_and_only_those() {
+    let data = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data");
+    let tls = format!("tls={{ certificate = '{data}/cert.pem', key = '{data}/key.pem' }}");
+    let arguments = ["--listen", "127.0.0.1:0", "--set", &tls];
+    let mut serving = Serving::start(jetstream(&folder("tls"), &arguments));
+    let address = serving.address("listening on wss://");
+    let mut plain = std::net::TcpStream::connect(&address).unwrap();
+    plain.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    let mut answer = Vec::new();
+    let _ = plain.read_to_end(&mut answer);
+    assert!(!answer.starts_with(b"HTTP"), "{answer:?}");
 }
 
 #[test]

@@ -670,3 +670,19 @@ fn all_that_is_no_toml_is_told_at_once() {
         ]
     );
 }
+
+#[test]
+fn a_certificate_and_a_key_have_to_be_what_they_are_called() {
+    let data = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data");
+    let cases = [
+        ("cert.pem", "key.pem", None),
+        ("key.pem", "key.pem", Some("/key.pem: no certificate is in the file")),
+        ("cert.pem", "cert.pem", Some("/cert.pem: no private key is in the file")),
+    ];
+    for (certificate, key, expected) in cases {
+        let text =
+            format!("tls = {{ certificate = '{data}/{certificate}', key = '{data}/{key}' }}");
+        let expected = expected.map(|message| format!("1:7 {data}{message}"));
+        assert_eq!(mistakes(&text), Vec::from_iter(expected));
+    }
+}

@@ -16,6 +16,7 @@ use super::mistake::{Collector, Place, Sources};
 use super::tree::{Entry, Node, Table, quoted};
 use super::{Config, ProcedureConfig, ScopeConfig, Tls};
 use crate::core::limits::Limits;
+use crate::transport::websocket::tls_acceptor;
 
 /// What the check needs besides the tree.
 pub(super) struct Context {
@@ -85,7 +86,13 @@ fn tls(node: &Node, context: &mut Context) -> Option<Tls> {
     reader.finish(&mut context.mistakes);
     let certificate = certificate.and_then(|entry| file(&entry.node, context));
     let key = key.and_then(|entry| file(&entry.node, context));
-    Some(Tls { certificate: certificate?, key: key? })
+    let (certificate, key) = (certificate?, key?);
+    // What connections would be accepted with: a certificate that is none is found by `check`, too.
+    if let Err(error) = tls_acceptor(&certificate, &key) {
+        context.mistakes.add(node.place, error.to_string());
+        return None;
+    }
+    Some(Tls { certificate, key })
 }
 
 /// The path of a file that is there.

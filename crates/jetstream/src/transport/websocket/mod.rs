@@ -30,6 +30,8 @@ use super::{Environment, Listener, Transport};
 use crate::future::BoxFuture;
 
 pub(crate) use listener::serve_http;
+#[cfg(feature = "config")]
+pub(crate) use tls::acceptor as tls_acceptor;
 
 /// The WebSocket transport. Every path is WebSocket, except those that the
 /// [`http`](WebSocket::http) handler answers.

@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::encode::{Header, close_frame};
@@ -27,14 +27,20 @@ use crate::transport::{FrameSink, Sent};
 /// # Errors
 ///
 /// If a file cannot be read or holds something else, or if key and certificate do not belong together.
-pub(super) fn acceptor(certificate: &Path, key: &Path) -> io::Result<TlsAcceptor> {
+pub(crate) fn acceptor(certificate: &Path, key: &Path) -> io::Result<TlsAcceptor> {
     let invalid = |file: &Path, problem: &dyn std::fmt::Display| {
         io::Error::new(io::ErrorKind::InvalidData, format!("{}: {problem}", file.display()))
     };
     let certificates = CertificateDer::pem_file_iter(certificate)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .map_err(|error| invalid(certificate, &error))?;
-    let private = PrivateKeyDer::from_pem_file(key).map_err(|error| invalid(key, &error))?;
+    if certificates.is_empty() {
+        return Err(invalid(certificate, &"no certificate is in the file"));
+    }
+    let private = PrivateKeyDer::from_pem_file(key).map_err(|error| match error {
+        pem::Error::NoItemsFound => invalid(key, &"no private key is in the file"),
+        error => invalid(key, &error),
+    })?;
     // The provider is named here rather than installed for the process: that is the application's.
     let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
