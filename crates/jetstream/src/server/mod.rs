@@ -189,3 +189,12 @@ async fn supervise(
     phase.send_replace(Phase::Ended);
     tracing::info!("shut down");
 }
+
+/// The examples of the book's page on embedding, and of the front page.
+#[cfg(doctest)]
+mod pages {
+    #[doc = include_str!("../../../../docs/guide/embedding.md")]
+    struct Embedding;
+    #[doc = include_str!("../../../../README.md")]
+    struct Readme;
+}
