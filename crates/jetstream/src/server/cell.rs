@@ -194,8 +194,7 @@ impl Recipient for SessionCell {
         if let Some(line) = &mut state.line {
             FRAME.with_borrow_mut(|frame| {
                 while line.room == Room::Open && state.machine.next_frame(now, frame) {
-                    let parts: SmallVec<[&str; 16]> =
-                        frame.parts().map(FramePart::as_str).collect();
+                    let parts: SmallVec<[FramePart<'_>; 16]> = frame.parts().collect();
                     line.room = match line.sink.send(&parts) {
                         Sent::Room => Room::Open,
                         Sent::Full => Room::Full,

@@ -19,7 +19,7 @@ use super::token::Token;
 use crate::clock;
 use crate::future::catch_panic;
 use crate::metrics::Counted;
-use crate::transport::{Connection, FrameSink, FrameSource, Received, Sent};
+use crate::transport::{Connection, FramePart, FrameSink, FrameSource, Received, Sent};
 
 /// Sees a connection through: to its session, whose task may become this one, or to its end.
 pub(super) async fn establish(server: Arc<Shared>, mut connection: Connection) {
@@ -82,7 +82,7 @@ async fn handshake(server: Arc<Shared>, connection: Connection) {
                 tracing::debug!(%error, "session denied");
                 server.metrics.sessions_denied.inc();
                 if let Some(text) = handshake.deny(&error) {
-                    sink.send(&[&text]);
+                    sink.send(&[FramePart::Copied(&text)]);
                 }
             }
         }
@@ -152,7 +152,7 @@ async fn start(
     let metrics = task.metrics().clone();
     metrics.sessions_created.inc();
     let _counted = Counted::new(&metrics.sessions);
-    let full = sink.send(&[&accepted.reply]) != Sent::Room;
+    let full = sink.send(&[FramePart::Copied(&accepted.reply)]) != Sent::Room;
     task.begin(source, sink, full, accepted.frame.as_deref());
     task.run().await;
 }

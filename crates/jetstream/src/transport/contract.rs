@@ -9,9 +9,10 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 use super::memory::FromServer;
-use super::{Connection, Environment, Listener, Received, Sent};
+use super::{Connection, Environment, FramePart, Listener, Received, Sent};
 use crate::future::BoxFuture;
 use crate::metrics::Metrics;
+use jetstream_core::ids::SharedText;
 use jetstream_core::limits::Limits;
 
 /// Makes transports and clients for them.
@@ -114,7 +115,7 @@ pub async fn a_client_that_goes_ends_the_source_and_closes_the_sink(harness: &dy
     drop(client);
     assert!(matches!(next(&mut connection).await, Received::Ended));
     // A network may take frames for a moment before it tells that nobody is there.
-    while connection.sink.send(&["anyone?"]) != Sent::Closed {
+    while send(&connection, &["anyone?"]) != Sent::Closed {
         poll_fn(|context| connection.sink.poll_writable(context)).await;
         tokio::task::yield_now().await;
     }
@@ -127,7 +128,8 @@ pub async fn frames_to_the_client_arrive_whole_and_in_order(harness: &dyn Harnes
     let (mut client, connection) = world.connect("/", NO_HEADER).await;
     for text in texts() {
         let cut = text.char_indices().nth(text.chars().count() / 3).map_or(0, |(at, _)| at);
-        connection.sink.send(&[&text[..cut], "", &text[cut..]]);
+        let shared = text[cut..].into();
+        connection.sink.send(&[FramePart::Copied(&text[..cut]), FramePart::Shared(&shared)]);
         // Something must carry away what the connection did not take at once.
         let sink = connection.sink.clone();
         let writing =
@@ -137,7 +139,7 @@ pub async fn frames_to_the_client_arrive_whole_and_in_order(harness: &dyn Harnes
     }
     let many_parts: Vec<String> = (0..3000).map(|part| format!("{part},")).collect();
     let parts: Vec<&str> = many_parts.iter().map(String::as_str).collect();
-    connection.sink.send(&parts);
+    send(&connection, &parts);
     poll_fn(|context| connection.sink.poll_writable(context)).await;
     assert_eq!(client.recv().await, Some(FromServer::Frame(many_parts.concat())));
 }
@@ -146,11 +148,12 @@ pub async fn frames_to_the_client_arrive_whole_and_in_order(harness: &dyn Harnes
 pub async fn a_client_that_does_not_read_fills_the_sink_and_loses_nothing(harness: &dyn Harness) {
     let mut world = World::new(harness).await;
     let (mut client, connection) = world.connect("/", NO_HEADER).await;
-    let frame = "y".repeat(64 << 10);
+    let frame: SharedText = "y".repeat(64 << 10).into();
     let mut sent = 0;
     loop {
         sent += 1;
-        match connection.sink.send(&[&sent.to_string(), &frame]) {
+        let number = sent.to_string();
+        match connection.sink.send(&[FramePart::Copied(&number), FramePart::Shared(&frame)]) {
             Sent::Room => assert!(sent < 10_000, "the sink never gets full"),
             Sent::Full => break,
             Sent::Closed => panic!("closed"),
@@ -160,10 +163,10 @@ pub async fn a_client_that_does_not_read_fills_the_sink_and_loses_nothing(harnes
     let writable = tokio::spawn(async move { poll_fn(|c| sink.poll_writable(c)).await });
     for expected in 1..=sent {
         let Some(FromServer::Frame(text)) = client.recv().await else { panic!("lost {expected}") };
-        assert_eq!(text.strip_suffix(&frame), Some(&*expected.to_string()));
+        assert_eq!(text.strip_suffix(&*frame), Some(&*expected.to_string()));
     }
     writable.await.unwrap();
-    assert_eq!(connection.sink.send(&["room"]), Sent::Room);
+    assert_eq!(send(&connection, &["room"]), Sent::Room);
     assert_eq!(client.recv().await, Some(FromServer::Frame("room".to_owned())));
 }
 
@@ -172,9 +175,9 @@ pub async fn what_was_sent_before_a_close_arrives_before_it(harness: &dyn Harnes
     let mut world = World::new(harness).await;
     let (mut client, connection) = world.connect("/", NO_HEADER).await;
     let long = "z".repeat(1 << 20);
-    connection.sink.send(&[&long]);
+    send(&connection, &[&long]);
     connection.sink.close(4097, "over");
-    assert_eq!(connection.sink.send(&["too late"]), Sent::Closed);
+    assert_eq!(send(&connection, &["too late"]), Sent::Closed);
     linger(connection);
     assert_eq!(client.recv().await, Some(FromServer::Frame(long)));
     let closed = FromServer::Closed { code: 4097, reason: "over".to_owned() };
@@ -226,7 +229,7 @@ pub async fn a_dropped_listener_accepts_no_more_and_its_connections_live_on(harn
     }
     client.send("still here".to_owned()).await;
     assert!(matches!(next(&mut connection).await, Received::Frame(text) if &*text == "still here"));
-    connection.sink.send(&["so am I"]);
+    send(&connection, &["so am I"]);
     assert_eq!(client.recv().await, Some(FromServer::Frame("so am I".to_owned())));
 }
 
@@ -258,6 +261,11 @@ impl World {
 
 async fn next(connection: &mut Connection) -> Received {
     poll_fn(|context| connection.source.poll_frame(context)).await
+}
+
+fn send(connection: &Connection, parts: &[&str]) -> Sent {
+    let parts: Vec<_> = parts.iter().map(|part| FramePart::Copied(part)).collect();
+    connection.sink.send(&parts)
 }
 
 /// What a server does with a connection that it has closed.

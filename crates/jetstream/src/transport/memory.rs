@@ -26,8 +26,8 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
 use super::{
-    ConnectInfo, Connection, Environment, FrameSink, FrameSource, FrameText, Listener, Received,
-    Sent, Transport,
+    ConnectInfo, Connection, Environment, FramePart, FrameSink, FrameSource, FrameText, Listener,
+    Received, Sent, Transport,
 };
 use crate::future::BoxFuture;
 
@@ -172,12 +172,12 @@ impl FrameSource for MemorySource {
 struct MemorySink(Arc<ToClient>);
 
 impl FrameSink for MemorySink {
-    fn send(&self, parts: &[&str]) -> Sent {
+    fn send(&self, parts: &[FramePart<'_>]) -> Sent {
         self.0.with(|state| {
             if state.client_gone || state.close.is_some() {
                 return Sent::Closed;
             }
-            state.frames.push_back(parts.concat());
+            state.frames.push_back(parts.iter().map(|part| part.as_str()).collect());
             if state.is_full() { Sent::Full } else { Sent::Room }
         })
     }

@@ -30,6 +30,7 @@ use crate::metrics::Metrics;
 use jetstream_core::limits::Limits;
 
 pub use info::ConnectInfo;
+pub use jetstream_core::session::FramePart;
 pub use memory::MemoryTransport;
 pub use websocket::WebSocket;
 
@@ -120,8 +121,9 @@ pub enum Received {
 ///   [`Sent::Full`], and the caller sends nothing more before [`poll_writable`](Self::poll_writable).
 /// - What was sent before a close arrives before it.
 pub trait FrameSink: Send + Sync {
-    /// Sends one frame, whose text is given in parts so that shared ones need not be copied.
-    fn send(&self, parts: &[&str]) -> Sent;
+    /// Sends one frame, whose text is given in parts so that shared ones need not be copied, not even
+    /// to be kept.
+    fn send(&self, parts: &[FramePart<'_>]) -> Sent;
 
     /// Ready when there is room for another frame, and also when the connection is gone. Writes what is
     /// kept. Only one task at a time may wait.

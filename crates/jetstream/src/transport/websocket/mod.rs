@@ -2,7 +2,7 @@
 //!
 //! - `listener`: accepts, holds the bounds before a session, serves plain HTTP requests.
 //! - `upgrade`: a request that asks for WebSocket, and the answer.
-//! - `inbound`, `outbound`, `tls`: the two halves of a connection.
+//! - `inbound`, `outbound` (with `waiting`), `tls`: the two halves of a connection.
 //! - `encode`: frames as bytes.
 //!
 //! permessage-deflate is not negotiated; `docs/decisions/0003-no-deflate.md` says why.
@@ -13,6 +13,7 @@ mod upgrade;
 mod inbound;
 mod outbound;
 mod tls;
+mod waiting;
 
 mod encode;
 

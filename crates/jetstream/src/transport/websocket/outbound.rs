@@ -14,7 +14,8 @@ use smallvec::SmallVec;
 use tokio::net::tcp::OwnedWriteHalf;
 
 use super::encode::{Header, close_frame};
-use crate::transport::{FrameSink, Sent};
+use super::waiting::Waiting;
+use crate::transport::{FramePart, FrameSink, Sent};
 
 /// The writing half of a connection over plain TCP.
 pub(super) struct SocketSink(Mutex<Outbound>);
@@ -23,35 +24,27 @@ struct Outbound {
     /// `None` once the connection is gone or closed by us. Dropping this half tells the client that
     /// nothing more will come, while what it still sends can be read.
     socket: Option<OwnedWriteHalf>,
-    /// What the socket did not take, from `waiting_start` on.
-    waiting: Vec<u8>,
-    waiting_start: usize,
+    /// What the socket did not take.
+    waiting: Waiting,
     /// A close frame is sent or waits: nothing may follow it.
     closing: bool,
 }
 
 impl SocketSink {
     pub(super) fn new(socket: OwnedWriteHalf) -> Arc<Self> {
-        Arc::new(Self(Mutex::new(Outbound {
-            socket: Some(socket),
-            waiting: Vec::new(),
-            waiting_start: 0,
-            closing: false,
-        })))
+        let (socket, waiting) = (Some(socket), Waiting::default());
+        Arc::new(Self(Mutex::new(Outbound { socket, waiting, closing: false })))
     }
 }
 
 impl FrameSink for SocketSink {
-    fn send(&self, parts: &[&str]) -> Sent {
+    fn send(&self, parts: &[FramePart<'_>]) -> Sent {
         let mut outbound = self.0.lock();
         if outbound.closing || outbound.socket.is_none() {
             return Sent::Closed;
         }
-        let header = Header::text(parts.iter().map(|part| part.len()).sum());
-        let mut slices: SmallVec<[IoSlice<'_>; 16]> = SmallVec::new();
-        slices.push(IoSlice::new(header.as_bytes()));
-        slices.extend(parts.iter().map(|part| IoSlice::new(part.as_bytes())));
-        outbound.write(&mut slices);
+        let header = Header::text(parts.iter().map(|part| part.as_str().len()).sum());
+        outbound.write(header.as_bytes(), parts);
         outbound.state()
     }
 
@@ -62,7 +55,7 @@ impl FrameSink for SocketSink {
     fn close(&self, code: u16, reason: &str) {
         let mut outbound = self.0.lock();
         if !outbound.closing {
-            outbound.write(&mut [IoSlice::new(&close_frame(code, reason))]);
+            outbound.write(&close_frame(code, reason), &[]);
             outbound.closing = true;
             outbound.finish_when_drained();
         }
@@ -85,10 +78,10 @@ impl ControlSink for SocketSink {
         if outbound.closing || outbound.socket.is_none() {
             return true;
         }
-        if outbound.waiting_length() + frames.len() > CONTROL_WAITING_BYTES_MAX {
+        if outbound.waiting.byte_length() + frames.len() > CONTROL_WAITING_BYTES_MAX {
             return false;
         }
-        outbound.write(&mut [IoSlice::new(frames)]);
+        outbound.write(frames, &[]);
         true
     }
 
@@ -100,58 +93,74 @@ impl ControlSink for SocketSink {
 }
 
 impl Outbound {
-    fn waiting_length(&self) -> usize {
-        self.waiting.len() - self.waiting_start
-    }
-
     fn state(&self) -> Sent {
-        match (&self.socket, self.waiting_length()) {
-            (None, _) => Sent::Closed,
-            (Some(_), 0) => Sent::Room,
-            (Some(_), _) => Sent::Full,
+        match &self.socket {
+            None => Sent::Closed,
+            Some(_) if self.waiting.is_empty() => Sent::Room,
+            Some(_) => Sent::Full,
         }
     }
 
     /// Writes as much as the socket takes and keeps the rest.
-    fn write(&mut self, mut slices: &mut [IoSlice<'_>]) {
-        while self.waiting_length() == 0 && !slices.is_empty() {
-            let Some(socket) = &self.socket else { return };
-            match socket.try_write_vectored(slices) {
-                Ok(written) => IoSlice::advance_slices(&mut slices, written),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => return self.abandon(),
+    fn write(&mut self, head: &[u8], parts: &[FramePart<'_>]) {
+        let mut written = 0;
+        if self.waiting.is_empty() {
+            let mut slices: SmallVec<[IoSlice<'_>; 16]> = SmallVec::new();
+            slices.push(IoSlice::new(head));
+            slices.extend(parts.iter().map(|part| IoSlice::new(part.as_str().as_bytes())));
+            let mut rest = &mut slices[..];
+            while !rest.is_empty() {
+                match self.try_write(rest) {
+                    Some(0) => break,
+                    Some(count) => {
+                        written += count;
+                        IoSlice::advance_slices(&mut rest, count);
+                    }
+                    None => return,
+                }
             }
         }
-        for slice in slices {
-            self.waiting.extend_from_slice(slice);
+        self.waiting.keep(head, parts, written);
+    }
+
+    /// How many bytes the socket took, 0 if it takes none now; `None`: the connection is gone.
+    fn try_write(&mut self, slices: &[IoSlice<'_>]) -> Option<usize> {
+        loop {
+            match self.socket.as_ref()?.try_write_vectored(slices) {
+                Ok(count) if count > 0 => return Some(count),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Some(0),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Ok(_) | Err(_) => {
+                    self.abandon();
+                    return None;
+                }
+            }
         }
     }
 
     fn poll_drain(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        while self.waiting_length() > 0 {
-            let Some(socket) = &self.socket else { break };
-            match socket.try_write(&self.waiting[self.waiting_start..]) {
-                Ok(written) => self.waiting_start += written,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    match socket.as_ref().poll_write_ready(context) {
-                        Poll::Pending => return Poll::Pending,
-                        Poll::Ready(Ok(())) => {}
-                        Poll::Ready(Err(_)) => self.abandon(),
-                    }
+        while !self.waiting.is_empty() {
+            let waiting = std::mem::take(&mut self.waiting);
+            let written = self.try_write(&waiting.slices());
+            let Some(written) = written else { break };
+            self.waiting = waiting;
+            self.waiting.advance(written);
+            if written == 0
+                && let Some(socket) = &self.socket
+            {
+                match socket.as_ref().poll_write_ready(context) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(Ok(())) => {}
+                    Poll::Ready(Err(_)) => self.abandon(),
                 }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => self.abandon(),
             }
         }
-        self.waiting = Vec::new();
-        self.waiting_start = 0;
         self.finish_when_drained();
         Poll::Ready(())
     }
 
     fn finish_when_drained(&mut self) {
-        if self.closing && self.waiting_length() == 0 {
+        if self.closing && self.waiting.is_empty() {
             self.socket = None;
         }
     }
@@ -159,8 +168,7 @@ impl Outbound {
     /// The connection is gone: nothing that waits will ever be sent.
     fn abandon(&mut self) {
         self.socket = None;
-        self.waiting = Vec::new();
-        self.waiting_start = 0;
+        self.waiting = Waiting::default();
     }
 }
 

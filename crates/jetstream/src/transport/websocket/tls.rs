@@ -20,7 +20,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::encode::{Header, close_frame};
 use super::outbound::{CONTROL_WAITING_BYTES_MAX, ControlSink};
-use crate::transport::{FrameSink, Sent};
+use crate::transport::{FramePart, FrameSink, Sent};
 
 /// Reads a certificate chain and its key, both PEM.
 ///
@@ -94,14 +94,15 @@ impl Drop for TaskSink {
 }
 
 impl FrameSink for TaskSink {
-    fn send(&self, parts: &[&str]) -> Sent {
+    fn send(&self, parts: &[FramePart<'_>]) -> Sent {
         self.with(|outbound| {
             if outbound.closing || outbound.gone {
                 return Sent::Closed;
             }
-            let header = Header::text(parts.iter().map(|part| part.len()).sum());
+            let texts = parts.iter().map(|part| part.as_str());
+            let header = Header::text(texts.clone().map(str::len).sum());
             outbound.waiting.extend_from_slice(header.as_bytes());
-            parts.iter().for_each(|part| outbound.waiting.extend_from_slice(part.as_bytes()));
+            texts.for_each(|text| outbound.waiting.extend_from_slice(text.as_bytes()));
             if outbound.has_room() { Sent::Room } else { Sent::Full }
         })
     }

@@ -1,0 +1,150 @@
+//! What a socket did not take: bytes in order, some of them shared with other connections.
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+
+use jetstream_core::ids::SharedText;
+use smallvec::SmallVec;
+
+use crate::transport::FramePart;
+
+/// Bytes that wait. Shared texts stay shared: a large state that many slow members wait for is kept once.
+#[derive(Debug, Default)]
+pub(super) struct Waiting {
+    chunks: VecDeque<Chunk>,
+    /// How many bytes of the first chunk are written.
+    start: usize,
+    bytes: usize,
+}
+
+#[derive(Debug)]
+enum Chunk {
+    Copied(Vec<u8>),
+    Shared(SharedText),
+}
+
+impl Chunk {
+    fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Copied(bytes) => bytes,
+            Self::Shared(text) => text.as_bytes(),
+        }
+    }
+}
+
+impl Waiting {
+    pub(super) fn is_empty(&self) -> bool {
+        self.bytes == 0
+    }
+
+    /// How many bytes wait.
+    pub(super) fn byte_length(&self) -> usize {
+        self.bytes
+    }
+
+    /// Keeps a frame, of which the first `written` bytes are written already. That is possible only if
+    /// nothing waited before it.
+    pub(super) fn keep(&mut self, head: &[u8], parts: &[FramePart<'_>], written: usize) {
+        debug_assert!(written == 0 || self.is_empty(), "frames are written one after the other");
+        let mut skip = written;
+        self.copy(rest(head, &mut skip));
+        for part in parts {
+            match part {
+                FramePart::Copied(text) => self.copy(rest(text.as_bytes(), &mut skip)),
+                FramePart::Shared(text) => {
+                    let left = rest(text.as_bytes(), &mut skip).len();
+                    if left > 0 {
+                        // Only the first chunk can be cut, and then nothing waited before.
+                        self.start += text.len() - left;
+                        self.bytes += left;
+                        self.chunks.push_back(Chunk::Shared((*text).clone()));
+                    }
+                }
+            }
+        }
+    }
+
+    fn copy(&mut self, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        self.bytes += bytes.len();
+        match self.chunks.back_mut() {
+            Some(Chunk::Copied(last)) => last.extend_from_slice(bytes),
+            _ => self.chunks.push_back(Chunk::Copied(bytes.to_vec())),
+        }
+    }
+
+    /// What to write next.
+    pub(super) fn slices(&self) -> SmallVec<[IoSlice<'_>; 16]> {
+        let mut start = self.start;
+        let chunks = self.chunks.iter().take(SLICES_MAX);
+        chunks.map(|chunk| IoSlice::new(&chunk.as_bytes()[std::mem::take(&mut start)..])).collect()
+    }
+
+    /// So many bytes are written.
+    pub(super) fn advance(&mut self, written: usize) {
+        self.bytes -= written;
+        self.start += written;
+        while let Some(first) = self.chunks.front().map(|chunk| chunk.as_bytes().len())
+            && self.start >= first
+        {
+            self.start -= first;
+            self.chunks.pop_front();
+        }
+    }
+}
+
+/// The bytes without the first `skip`, which counts down by those that are left out.
+fn rest<'a>(bytes: &'a [u8], skip: &mut usize) -> &'a [u8] {
+    let skipped = bytes.len().min(*skip);
+    *skip -= skipped;
+    &bytes[skipped..]
+}
+
+/// As many as one write takes with profit.
+const SLICES_MAX: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Takes out everything, so many bytes at a time.
+    fn drain(waiting: &mut Waiting, step: usize) -> Vec<u8> {
+        let mut taken = Vec::new();
+        while !waiting.is_empty() {
+            let next: Vec<u8> = waiting.slices().iter().flat_map(|slice| slice.to_vec()).collect();
+            let step = step.min(next.len());
+            taken.extend(&next[..step]);
+            waiting.advance(step);
+        }
+        taken
+    }
+
+    #[test]
+    fn wherever_a_frame_is_cut_the_rest_comes_out_as_it_is() {
+        let shared: SharedText = "shared".into();
+        let parts = [FramePart::Copied("ab"), FramePart::Shared(&shared), FramePart::Copied("yz")];
+        let whole = b"headabsharedyz";
+        for written in 0..=whole.len() {
+            for step in [1, 3, 100] {
+                let mut waiting = Waiting::default();
+                waiting.keep(b"head", &parts, written);
+                assert_eq!(waiting.byte_length(), whole.len() - written);
+                waiting.keep(b"next", &[FramePart::Shared(&shared)], 0);
+                let expected = [&whole[written..], b"nextshared"].concat();
+                assert_eq!(drain(&mut waiting, step), expected, "cut at {written}, by {step}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_shared_text_is_not_copied() {
+        let shared: SharedText = "shared".into();
+        let mut waiting = Waiting::default();
+        waiting.keep(b"", &[FramePart::Shared(&shared)], 2);
+        assert_eq!(std::sync::Arc::strong_count(&shared), 2);
+        drain(&mut waiting, 1);
+        assert_eq!(std::sync::Arc::strong_count(&shared), 1);
+    }
+}
