@@ -6,7 +6,14 @@
 //! - [`dice`]: what a seed decides.
 //! - [`workload`]: models, and ChangeSets that clients might send: sensible ones, clumsy ones, absurd ones.
 //! - [`oracle`]: a scope in the obvious way, to compare the real one with.
+//! - [`world`]: a server, clients, and a network between them that delays, cuts and loses.
+//! - [`event`]: what happens in it.
+//! - [`property`]: what must hold whatever happens.
 
 pub mod dice;
+pub mod event;
 pub mod oracle;
+pub mod property;
+pub mod run;
 pub mod workload;
+pub mod world;

@@ -1,0 +1,96 @@
+//! `jetstream-sim --seeds 1000 [--start N] [--trace SEED]`: runs worlds and says what they showed.
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use jetstream_sim::run::{self, Report};
+use jetstream_sim::world::Counts;
+
+/// What was asked for on the command line.
+struct Asked {
+    seeds: u64,
+    start: u64,
+    trace: Option<u64>,
+}
+
+fn main() -> ExitCode {
+    let asked = match read(std::env::args().skip(1)) {
+        Ok(asked) => asked,
+        Err(mistake) => {
+            say(&format!("{mistake}\nusage: jetstream-sim [--seeds N] [--start N] [--trace SEED]"));
+            return ExitCode::from(2);
+        }
+    };
+    // A panic is reported with its seed; the place where it happened is still printed.
+    let failed = match asked.trace {
+        Some(seed) => show(seed),
+        None => run_all(&asked),
+    };
+    if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+fn read(mut args: impl Iterator<Item = String>) -> Result<Asked, String> {
+    let mut asked = Asked { seeds: 100, start: 0, trace: None };
+    while let Some(arg) = args.next() {
+        let mut number = || {
+            let text = args.next().ok_or(format!("{arg} needs a number"))?;
+            text.parse::<u64>().map_err(|_| format!("{arg} needs a number, not \"{text}\""))
+        };
+        match arg.as_str() {
+            "--seeds" => asked.seeds = number()?,
+            "--start" => asked.start = number()?,
+            "--trace" => asked.trace = Some(number()?),
+            other => return Err(format!("unknown argument \"{other}\"")),
+        }
+    }
+    Ok(asked)
+}
+
+/// Runs one seed and prints everything that happens in it.
+fn show(seed: u64) -> bool {
+    let Report { failure, counts, trace } = run::seed(seed, true);
+    for line in trace {
+        say(&line);
+    }
+    say(&format!("seed {seed}: {counts:?}"));
+    if let Some(failure) = &failure {
+        say(&format!("seed {seed} fails: {failure}"));
+    }
+    failure.is_some()
+}
+
+/// Runs many seeds and prints a summary; at a failure, the seed and the end of its trace.
+fn run_all(asked: &Asked) -> bool {
+    let began = Instant::now();
+    let mut total = Counts::default();
+    let mut failed = Vec::new();
+    for seed in asked.start..asked.start + asked.seeds {
+        let Report { failure, counts, .. } = run::seed(seed, false);
+        total += counts;
+        if let Some(failure) = failure {
+            say(&format!("seed {seed} fails: {failure}"));
+            failed.push(seed);
+        }
+    }
+    if let Some(first) = failed.first() {
+        let trace = run::seed(*first, true).trace;
+        say(&format!("the last of seed {first} (all of it: --trace {first}):"));
+        trace[trace.len().saturating_sub(40)..].iter().for_each(|line| say(line));
+    }
+    let seconds = began.elapsed().as_secs_f64();
+    let Counts { messages, commits, cuts, resumes, resyncs, losses, steps } = total;
+    say(&format!(
+        "{} seeds, {} failed; {:.0} seeds/s; {steps} steps, {messages} messages, {commits} commits, \
+         {cuts} cuts, {resumes} resumes, {resyncs} resyncs, {losses} sessions ended",
+        asked.seeds,
+        failed.len(),
+        asked.seeds as f64 / seconds,
+    ));
+    !failed.is_empty()
+}
+
+/// Prints a line; what nobody reads any more is not printed.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}

@@ -1,0 +1,188 @@
+//! What goes into scopes and comes out of them.
+
+use jetstream_core::ids::{MemberId, MessageIndex, Revision, SharedText, Ticket};
+use jetstream_core::model::{ChangeSet, Fragment, FragmentKind, Scalar, Value};
+use jetstream_core::scope::{Input, Output};
+use jetstream_core::session::{self, Delivery};
+use jetstream_core::wire::message::Dialect;
+
+use super::World;
+use super::host::Address;
+use crate::event::{Event, News, ScopeId, Told};
+use crate::workload::{ROOT, Workload};
+
+impl World {
+    /// The next request reaches its scope.
+    pub(super) fn mail_arrives(&mut self, scope: ScopeId) {
+        let Some((_, input)) = self.hosts[scope].mail.pop_front() else { return };
+        let now = self.wall();
+        let judged = match &input {
+            Input::Sync { member, message, changes } => {
+                Some((Some((*member, *message)), changes.clone()))
+            }
+            Input::Update { changes, .. } => Some((None, changes.clone())),
+            _ => None,
+        };
+        let asks = match &input {
+            Input::Join { member, .. } | Input::Resync { member } => Some(*member),
+            _ => None,
+        };
+        let gone = match &input {
+            Input::Leave { member } => Some(*member),
+            _ => None,
+        };
+        let mut out = Vec::new();
+        let host = &mut self.hosts[scope];
+        host.scope.handle(now, input, &mut out);
+        if let Some(member) = gone {
+            host.addresses.remove(&member);
+            host.following.remove(&member);
+            host.asked.remove(&member);
+        }
+        if let Some(member) = asks {
+            host.asked.entry(member).or_default().push_back(host.scope.revision());
+        }
+        if let Some((author, changes)) = judged {
+            self.judged(scope, author, &changes, &out);
+        }
+        self.scope_outputs(scope, out);
+    }
+
+    /// The application changes a scope.
+    pub(super) fn update(&mut self, scope: ScopeId) {
+        let graph = self.hosts[scope].scope.graph().clone();
+        let (dice, dialect) = (&mut self.dice, Dialect::V1);
+        let title = Scalar::from(format!("by the application at {}", self.now.0));
+        let (board, model) = graph.schema().find("Board").expect("the root's model");
+        let (property, _) = model.find("title").expect("boards have titles");
+        let mut changes = Workload { dice, graph: &graph, dialect, pool: 1 }.edit();
+        changes.fragments.push(Ok(Fragment::new(FragmentKind::Change, ROOT, board)
+            .with(property, Value::Scalar(Some(title)))));
+        let at = self.within((0, 3));
+        self.hosts[scope].send(at, Input::Update { ticket: Ticket(0), changes });
+    }
+
+    /// The store has made a commit durable, and perhaps others with it.
+    pub(super) fn stored(&mut self, scope: ScopeId) {
+        let Some((_, mut revision)) = self.hosts[scope].storing.pop_front() else { return };
+        while let Some((at, next)) = self.hosts[scope].storing.front()
+            && *at <= self.now
+        {
+            revision = *next;
+            self.hosts[scope].storing.pop_front();
+        }
+        self.hosts[scope].durable = revision;
+        self.tell(&Event::Persisted { scope, revision });
+        let mut out = Vec::new();
+        let now = self.wall();
+        self.hosts[scope].scope.handle(now, Input::Persisted { revision }, &mut out);
+        self.scope_outputs(scope, out);
+    }
+
+    /// Tells what became of a ChangeSet, before anybody is told.
+    fn judged(
+        &mut self,
+        scope: ScopeId,
+        author: Option<(MemberId, MessageIndex)>,
+        changes: &ChangeSet,
+        out: &[Output],
+    ) {
+        let host = &mut self.hosts[scope];
+        let revision = host.scope.revision();
+        let dialect = match author {
+            None => Dialect::V1,
+            Some((member, message)) => {
+                let Some(address) = host.addresses.get(&member) else { return };
+                host.judged.insert((member, message), (revision, changes.fragments.len()));
+                address.dialect
+            }
+        };
+        let mut properties = std::mem::take(&mut self.properties);
+        let graph = self.hosts[scope].scope.graph();
+        let event = Event::Judged { scope, dialect, changes, graph, revision };
+        let result = properties.observe(&event);
+        self.properties = properties;
+        if let Err(why) = result {
+            self.fail(why);
+        }
+        let commits = out.iter().any(|output| matches!(output, Output::Commit(_)));
+        self.note(|| {
+            let outcome = if commits { "commits" } else { "refuses" };
+            format!("scope-{scope} {outcome} {author:?}: revision {revision}")
+        });
+    }
+
+    fn scope_outputs(&mut self, scope: ScopeId, out: Vec<Output>) {
+        for output in out {
+            match output {
+                Output::Commit(commit) => {
+                    self.counts.commits += 1;
+                    let at = self.within(self.settings.persist_ms);
+                    self.hosts[scope].store(at, commit.revision);
+                }
+                Output::State { member, body } => self.told_state(scope, member, body),
+                Output::Reply { member, message, body } => {
+                    let judged = self.hosts[scope].judged.remove(&(member, message));
+                    let (revision, fragments) = judged.expect("an answer to what was judged");
+                    let news = News::Reply(message, fragments);
+                    self.told(scope, member, revision, news, Delivery::Reply { message, body });
+                }
+                Output::Broadcast { commit, except, bodies } => {
+                    let following: Vec<MemberId> = self.hosts[scope]
+                        .following
+                        .iter()
+                        .copied()
+                        .filter(|member| Some(*member) != except)
+                        .collect();
+                    for member in following {
+                        let Some(address) = self.address(scope, member) else { continue };
+                        if let Some(body) = bodies.get(address.dialect) {
+                            let news = News::Sync(address.index, body.clone());
+                            let delivery = Delivery::Sync { body: body.clone() };
+                            self.told(scope, member, commit.revision, news, delivery);
+                        } else if address.dialect == Dialect::V1 {
+                            self.fail(format!("revision {} has no text for 1.0", commit.revision));
+                        }
+                    }
+                }
+                Output::Updated { .. } => {}
+            }
+        }
+    }
+
+    fn told_state(&mut self, scope: ScopeId, member: MemberId, body: SharedText) {
+        let host = &mut self.hosts[scope];
+        let Some(address) = host.addresses.get(&member).copied() else { return };
+        let asked = host.asked.get_mut(&member).and_then(|asked| asked.pop_front());
+        let revision = asked.expect("a state was asked for");
+        host.following.insert(member);
+        host.longest_state = host.longest_state.max(body.len());
+        let news = News::State(address.index, body.clone());
+        self.told(scope, member, revision, news, Delivery::State { body });
+    }
+
+    fn told(
+        &mut self,
+        scope: ScopeId,
+        member: MemberId,
+        revision: Revision,
+        news: News,
+        delivery: Delivery,
+    ) {
+        let Some(Address { session, index, .. }) = self.address(scope, member) else { return };
+        if self.sessions.contains_key(&session) {
+            let kind = match &news {
+                News::State(..) => "state",
+                News::Sync(..) => "sync",
+                News::Reply(..) => "reply",
+            };
+            self.note(|| format!("session {session} is told: {kind} of {index} at {revision}"));
+            self.tell(&Event::Told(Told { session, index, scope, revision, news }));
+        }
+        self.session_input(session, session::Input::Deliver { scope: index, delivery });
+    }
+
+    fn address(&self, scope: ScopeId, member: MemberId) -> Option<Address> {
+        self.hosts[scope].addresses.get(&member).copied()
+    }
+}

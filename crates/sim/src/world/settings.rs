@@ -1,0 +1,120 @@
+//! What kind of world a seed makes.
+
+use std::sync::Arc;
+
+use jetstream_core::limits::Limits;
+use jetstream_core::wire::message::Dialect;
+
+use crate::dice::Dice;
+
+/// How a world is made, and how hostile it is.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// What the clients speak and how they behave.
+    pub clients: Vec<Manner>,
+    /// How many scopes there are.
+    pub scopes: usize,
+    /// What the server holds sessions to.
+    pub limits: Arc<Limits>,
+    /// How long the world is hostile, in milliseconds.
+    pub hostile_ms: u64,
+    /// How long a frame is under way, in milliseconds: from and to.
+    pub latency_ms: (u64, u64),
+    /// How many frames a connection takes before it is full.
+    pub pipe_frames: usize,
+    /// How long it takes to make a commit durable, in milliseconds: from and to.
+    pub persist_ms: (u64, u64),
+    /// The mean time between two actions of a client, in milliseconds.
+    pub act_every_ms: u64,
+    /// The mean time between two faults, in milliseconds; 0: never.
+    pub fault_every_ms: u64,
+    /// Whether frames may arrive spoiled.
+    pub spoils: bool,
+    /// Whether some clients go for good.
+    pub deserters: bool,
+    /// How many objects the clients argue about.
+    pub pool: usize,
+}
+
+/// What a client speaks, and whether it minds its manners.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Manner {
+    /// What it speaks.
+    pub dialect: Dialect,
+    /// It only sends what fits what it shows. The others send whatever comes to their mind.
+    pub polite: bool,
+}
+
+impl Settings {
+    /// A world without faults, in which everything takes a few milliseconds.
+    pub fn calm() -> Self {
+        Self {
+            clients: Vec::new(),
+            scopes: 1,
+            limits: Arc::new(Limits::default()),
+            hostile_ms: 0,
+            latency_ms: (1, 5),
+            pipe_frames: 16,
+            persist_ms: (0, 3),
+            act_every_ms: 0,
+            fault_every_ms: 0,
+            spoils: false,
+            deserters: false,
+            pool: 20,
+        }
+    }
+
+    /// The world of a seed.
+    pub fn draw(dice: &mut Dice) -> Self {
+        let clients = (0..2 + dice.below(4)).map(|_| Manner::draw(dice)).collect();
+        let latencies = [(0, 2), (1, 40), (5, 400), (200, 3_000)];
+        let persisting = [(0, 0), (0, 5), (10, 200), (0, 2_000)];
+        Self {
+            clients,
+            scopes: 1 + dice.below(2),
+            limits: Arc::new(draw_limits(dice)),
+            hostile_ms: [5_000, 20_000, 60_000][dice.below(3)],
+            latency_ms: latencies[dice.below(4)],
+            pipe_frames: [1, 2, 4, 64][dice.below(4)],
+            persist_ms: persisting[dice.below(4)],
+            act_every_ms: [50, 300, 1_500][dice.below(3)],
+            fault_every_ms: [0, 300, 1_500, 6_000][dice.below(4)],
+            spoils: dice.one_in(4),
+            deserters: dice.one_in(4),
+            pool: 5 + dice.below(25),
+        }
+    }
+
+    /// Whether no session can lose changes because too much waits for its client.
+    pub fn is_lossless(&self) -> bool {
+        self.limits.backlog_bytes_max == Limits::default().backlog_bytes_max
+    }
+}
+
+impl Manner {
+    fn draw(dice: &mut Dice) -> Self {
+        let dialect = if dice.one_in(3) { Dialect::Original } else { Dialect::V1 };
+        Self { dialect, polite: !dice.one_in(3) }
+    }
+}
+
+fn draw_limits(dice: &mut Dice) -> Limits {
+    let mut limits = Limits::default();
+    if dice.one_in(3) {
+        limits.backlog_bytes_max = dice.between(300, 6_000) as usize;
+        limits.backlog_bytes_hard_max = limits.backlog_bytes_max + 200_000;
+    }
+    if dice.one_in(3) {
+        limits.inbox_messages_max = 1 + dice.below(4);
+    }
+    if dice.one_in(4) {
+        limits.scope_objects_max = 3 + dice.below(10);
+    }
+    if dice.one_in(4) {
+        limits.session_timeout_ms = dice.between(12_000, 40_000);
+    }
+    if dice.one_in(4) {
+        limits.session_scopes_max = 1 + dice.below(3);
+    }
+    limits
+}
