@@ -291,8 +291,12 @@ impl ClientSession {
             }
             match message {
                 Ok(message) => {
-                    self.heard_at = now;
                     self.message(message, out);
+                    // A server that talks without having answered us believes in a session of which we
+                    // do not know.
+                    if self.phase != Phase::Creating {
+                        self.heard_at = now;
+                    }
                 }
                 Err(unreadable) => {
                     if self.gap.unreadable(unreadable.index) {
@@ -384,7 +388,9 @@ impl ClientSession {
         }
         if matches!(self.phase, Phase::Resuming | Phase::Live) && self.ping_at <= now {
             self.ping_at = now.plus(self.jitter.about(self.config.ping_interval_ms));
-            self.ping_due = Some(self.ping_due == Some(true));
+            // Whoever waits for the answer to a question asks again: it may have been lost.
+            let asks = self.phase == Phase::Resuming || self.gap.is_open();
+            self.ping_due = Some(asks || self.ping_due == Some(true));
         }
     }
 

@@ -263,6 +263,12 @@ pub enum GapAction {
 }
 
 impl GapWatch {
+    /// Whether something is missing. A question about it can be lost, so it is asked again with every
+    /// Ping.
+    pub fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
     /// A message arrived behind a gap.
     pub fn behind(&mut self, expected: MessageIndex, index: MessageIndex) -> GapAction {
         match &mut self.open {

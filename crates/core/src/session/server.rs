@@ -202,7 +202,7 @@ impl ServerSession {
         }
         self.answer_resend();
         if let Some(link) = &mut self.link {
-            link.tick(self.now, &mut self.jitter, &self.limits);
+            link.tick(self.now, &mut self.jitter, &self.limits, self.gap.is_open());
         }
         if self.wants_resync() {
             out.extend(self.scopes.resync().map(|scope| Output::Resync { scope }));

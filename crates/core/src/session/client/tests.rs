@@ -233,3 +233,38 @@ fn a_silent_connection_is_dead() {
     story.hears_reply(1);
     assert_eq!(story.tells(), [""; 0], "nothing counts that the dead connection still brings");
 }
+
+#[test]
+fn a_connection_that_never_brings_a_session_is_dead_however_much_it_says() {
+    let mut story = Story::new("1.0.0");
+    story.handle(ClientInput::Connected);
+    story.gets();
+    // The reply was lost: the server thinks that we know each other.
+    for _ in 0..2 {
+        story.waits(10_000);
+        story.hears(r#"{"type":"Ping","index":0,"ack":0}"#);
+    }
+    story.waits(5_000);
+    assert_eq!(story.tells(), ["reconnect"]);
+}
+
+#[test]
+fn a_resumed_client_asks_until_it_is_answered() {
+    let mut story = Story::live("1.0.0");
+    story.loses(None, "");
+    story.handle(ClientInput::Connected);
+    let asks = [r#"[{"type":"Ping","index":0,"ack":0,"resendMissing":true}]"#];
+    assert_eq!(story.gets(), asks);
+    story.waits(11_000);
+    assert_eq!(story.gets(), asks);
+}
+
+#[test]
+fn a_gap_is_asked_about_again_with_every_ping() {
+    let mut story = Story::live("1.0.0");
+    story.hears_reply(2);
+    let asks = [r#"[{"type":"Ping","index":0,"ack":0,"resendMissing":true}]"#];
+    assert_eq!(story.gets(), asks);
+    story.waits(11_000);
+    assert_eq!(story.gets(), asks, "the first question may have been lost");
+}

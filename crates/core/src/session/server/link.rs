@@ -94,11 +94,11 @@ impl Link {
         Some(ack)
     }
 
-    /// Time has passed.
-    pub(super) fn tick(&mut self, now: Millis, jitter: &mut Jitter, limits: &Limits) {
+    /// Time has passed. `asks`: something of the client's is missing.
+    pub(super) fn tick(&mut self, now: Millis, jitter: &mut Jitter, limits: &Limits, asks: bool) {
         if self.ping_at <= now {
             self.ping_at = now.plus(jitter.about(limits.ping_interval_ms));
-            self.ping(false);
+            self.ping(asks);
         }
     }
 

@@ -329,6 +329,15 @@ fn a_gap_is_asked_about_once_and_closed_by_the_resend() {
 }
 
 #[test]
+fn a_gap_is_asked_about_again_with_every_ping() {
+    let mut story = Story::fetched(Dialect::Original, Limits::default());
+    story.syncs(3, 0);
+    assert_eq!(story.gets(), ["Ping 1 true"]);
+    story.waits(11_000);
+    assert_eq!(story.gets(), ["Ping 1 true"], "the first question may have been lost");
+}
+
+#[test]
 fn a_message_that_is_unreadable_a_second_time_ends_the_session() {
     let bad = r#"{"type":"Nonsense","index":2}"#;
     for bad in [bad, "not even JSON"] {
