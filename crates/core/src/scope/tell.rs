@@ -2,6 +2,7 @@
 //! clients, and the reply for the author.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use crate::ids::{ObjectId, SharedText};
 use crate::model::{
@@ -27,9 +28,13 @@ pub(super) fn completed<'a>(
     changes: &'a ChangeSet,
     replies: &[Result<(), Rejection>],
 ) -> Vec<Completed<'a>> {
+    let mut said = HashSet::new();
+    if accepted(changes, replies).any(|(_, fragment)| fragment.kind == FragmentKind::Add) {
+        said.extend(said_before_added(changes, replies));
+    }
     accepted(changes, replies)
         .map(|(place, fragment)| {
-            let defaults = left_out(schema, fragment);
+            let defaults = left_out(schema, fragment, &said);
             let left_out = defaults.len();
             let mut fragment = Cow::Borrowed(fragment);
             if left_out > 0 {
@@ -38,6 +43,23 @@ pub(super) fn completed<'a>(
             Completed { fragment, place, left_out }
         })
         .collect()
+}
+
+/// What fragments set of objects that are only added behind them. A default in the add would undo it.
+fn said_before_added(
+    changes: &ChangeSet,
+    replies: &[Result<(), Rejection>],
+) -> HashSet<(ObjectId, PropertyId)> {
+    let mut added = HashSet::new();
+    let mut said = HashSet::new();
+    for (_, fragment) in accepted(changes, replies).rev() {
+        if fragment.kind == FragmentKind::Add {
+            added.insert(fragment.object);
+        } else if added.contains(&fragment.object) {
+            said.extend(fragment.properties.iter().map(|(id, _)| (fragment.object, *id)));
+        }
+    }
+    said
 }
 
 /// The replies for the author. A 1.0 author is told the defaults that it left out.
@@ -106,7 +128,7 @@ pub(super) fn for_originals(
 fn accepted<'a>(
     changes: &'a ChangeSet,
     replies: &[Result<(), Rejection>],
-) -> impl Iterator<Item = (usize, &'a Fragment)> {
+) -> impl DoubleEndedIterator<Item = (usize, &'a Fragment)> {
     let fragments = changes.fragments.iter().zip(replies).enumerate();
     fragments.filter_map(|(place, (fragment, reply))| match (fragment, reply) {
         (Ok(fragment), Ok(())) => Some((place, fragment)),
@@ -115,14 +137,19 @@ fn accepted<'a>(
 }
 
 /// The defaults that an `add` does not name.
-fn left_out(schema: &Schema, fragment: &Fragment) -> Vec<(PropertyId, Value)> {
+fn left_out(
+    schema: &Schema,
+    fragment: &Fragment,
+    said: &HashSet<(ObjectId, PropertyId)>,
+) -> Vec<(PropertyId, Value)> {
     if fragment.kind != FragmentKind::Add {
         return Vec::new();
     }
     let properties = schema.model(fragment.model).properties();
     let missing = properties.filter_map(|(id, property)| {
         let default = property.default()?;
-        let named = fragment.properties.iter().any(|(named, _)| *named == id);
+        let named = fragment.properties.iter().any(|(named, _)| *named == id)
+            || said.contains(&(fragment.object, id));
         (!named).then(|| (id, Value::Scalar(Some(default.clone()))))
     });
     missing.collect()

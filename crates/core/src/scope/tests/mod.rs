@@ -163,6 +163,20 @@ fn a_commit_is_encoded_for_the_dialects_that_are_there() {
 }
 
 #[test]
+fn a_default_does_not_undo_what_the_same_message_set_before_its_add() {
+    let mut world = World::new();
+    world.join(ANN, Dialect::V1).lines();
+    let (model, width) = world.property("Shape", "width");
+    let wide = Value::Scalar(Some(Scalar::Number(250.0)));
+    let widen = Fragment::new(FragmentKind::Change, shape(1), model).with(width, wide);
+    let changes = [widen, world.add(1), world.insert(1)];
+    world.sync(ANN, 1, ChangeSet::new(changes)).persist();
+    let lines = world.lines();
+    assert_eq!(lines[1], "1 reply 1 [{},{},{}]");
+    assert!(!lines[2].contains(r#""width":100"#), "{lines:#?}");
+}
+
+#[test]
 fn a_removal_reaches_original_clients_as_a_change_of_the_parents() {
     let mut world = World::new();
     world.join(ANN, Dialect::V1).join(BO, Dialect::Original);
