@@ -25,7 +25,7 @@ impl ServerSession {
             link.open_for_news();
         }
         if self.reliable.droppable_bytes() > self.limits.backlog_bytes_max {
-            self.drop_sent(state.as_ref().map(|(scope, _)| *scope));
+            self.drop_sent();
         }
         if self.reliable.droppable_bytes() > self.limits.backlog_bytes_max {
             self.drop_waiting(state);
@@ -41,9 +41,17 @@ impl ServerSession {
         replies + droppable > self.limits.backlog_bytes_hard_max
     }
 
-    /// After a client asked for messages again: the scopes of those that we do not have any more need
-    /// their state afresh.
+    /// The scopes of messages that have to go out and that we do not have any more need their state
+    /// afresh.
     pub(super) fn notice_lost(&mut self) {
+        for scope in self.spread_loss() {
+            self.mark_stale(scope);
+        }
+    }
+
+    /// Drops what is to be sent on top of what was dropped. Back come the scopes that have no state
+    /// behind that.
+    fn spread_loss(&mut self) -> BTreeSet<ScopeIndex> {
         let mut broken = BTreeSet::new();
         self.reliable.replace_unacked(|message, goes_out, _| {
             match message {
@@ -58,9 +66,13 @@ impl ServerSession {
             }
             ControlFlow::Continue(None)
         });
-        for scope in broken {
-            self.mark_stale(scope);
-        }
+        self.reliable.retain_waiting(|message| {
+            if let Outgoing::State { at, .. } = message {
+                broken.remove(&at.scope);
+            }
+            true
+        });
+        broken
     }
 
     /// Whether there is room for fresh states: a client that reads, and nothing before them.
@@ -71,24 +83,16 @@ impl ServerSession {
     }
 
     /// Drops what was sent, oldest first, and leaves some room so that this is not done every time.
-    fn drop_sent(&mut self, refreshed: Option<ScopeIndex>) {
+    fn drop_sent(&mut self) {
         let enough = self.limits.backlog_bytes_max / 4 * 3;
-        let mut wanted = BTreeSet::new();
-        self.reliable.replace_unacked(|message, goes_out, droppable_bytes| {
+        self.reliable.replace_unacked(|message, _, droppable_bytes| {
             if droppable_bytes <= enough {
                 return ControlFlow::Break(());
             }
             let at = message.moment().filter(|_| message.droppable_scope().is_some());
-            ControlFlow::Continue(at.map(|at| {
-                if goes_out {
-                    wanted.insert(at.scope);
-                }
-                Outgoing::Lost { at }
-            }))
+            ControlFlow::Continue(at.map(|at| Outgoing::Lost { at }))
         });
-        for scope in wanted.into_iter().filter(|scope| Some(*scope) != refreshed) {
-            self.mark_stale(scope);
-        }
+        self.notice_lost();
     }
 
     /// Drops what waits, but for a state that has just come for a client that is there: however long

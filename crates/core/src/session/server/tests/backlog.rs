@@ -83,6 +83,24 @@ fn what_was_sent_and_dropped_is_asked_for_again_and_a_fresh_state_makes_it_good(
 }
 
 #[test]
+fn what_is_dropped_during_a_resend_takes_along_what_builds_on_it() {
+    let mut story = Story::fetched(Dialect::V1, small());
+    for number in 0..8 {
+        story.change(0, &long(number));
+        assert_eq!(story.gets().len(), 1);
+    }
+    story.disconnect();
+    story.connect();
+    story.asks(2);
+    // The connection takes nothing yet, and now it becomes too much.
+    (8..12).for_each(|number| story.change(0, &long(number)));
+    let lost = (3..=10).map(|index| format!("Sync {index} of 0 []"));
+    assert_eq!(gets(&mut story), [vec!["Ping 1 true".to_owned()], lost.collect()].concat());
+    story.handle(Input::Deadline);
+    assert_eq!(story.wants(), ["resync 0"]);
+}
+
+#[test]
 fn a_client_that_has_the_newest_needs_no_fresh_state() {
     let mut story = Story::fetched(Dialect::Original, small());
     for number in 0..12 {
