@@ -46,13 +46,14 @@ impl Order {
                 _ => Err(format!("session {session}, scope {index}: no state at first")),
             };
         };
-        // Below 1.0 a commit may have nothing to say: what it changed left the scope with it.
-        let gaps_allowed = self.dialects.get(session) == Some(&Dialect::Original);
+        // Below 1.0 a commit may have nothing to say, since what it changed left the scope with it; and an
+        // answer may be followed by a repair.
+        let original = self.dialects.get(session) == Some(&Dialect::Original);
         self.told.insert(key, *revision);
         match told.news {
             _ if *revision < last => wrong("goes back to", last),
-            News::Sync(..) if *revision == last => wrong("is told again of", last),
-            News::Sync(..) | News::Reply(..) if gaps_allowed || *revision <= last.next() => Ok(()),
+            News::Sync(..) if *revision == last && !original => wrong("is told again of", last),
+            News::Sync(..) | News::Reply(..) if original || *revision <= last.next() => Ok(()),
             News::State(..) => Ok(()),
             _ => wrong("skips to", last),
         }

@@ -3,66 +3,38 @@
 use std::collections::BTreeMap;
 
 use jetstream_core::ids::{ConnectionId, MessageIndex, ScopeIndex, SessionId};
-use jetstream_core::limits::Limits;
 use jetstream_core::model::{ChangeSet, Fragment, Graph, Rejection};
-use jetstream_core::replica::{EditId, Modifications, Replica};
+use jetstream_core::replica::{EditId, Replica};
 use jetstream_core::session::{ClientConfig, ClientInput, ClientOutput, ClientSession, Frame};
 use jetstream_core::time::Millis;
-use jetstream_core::wire::change_set::Typing;
 use jetstream_core::wire::encode;
-use jetstream_core::wire::message::{
-    ClientBody, Dialect, FragmentReply, RawFragment, ServerBody, ServerMessage,
-};
+use jetstream_core::wire::message::{ClientBody, Dialect, RawFragment};
 
 use super::World;
+use super::copies::{Content, Copy, Unanswered};
 use super::network::{Connection, Packet, Pipe};
 use super::settings::Manner;
-use crate::event::{ClientId, Event, News, Request, ScopeId};
-use crate::oracle::Oracle;
+use crate::event::{ClientId, Event, Request, ScopeId};
 use crate::workload::Workload;
 
 /// A client: a session, its copies of scopes, and somebody who edits them.
 #[derive(Debug)]
 pub struct Client {
     name: String,
-    manner: Manner,
+    pub(super) manner: Manner,
     machine: ClientSession,
     /// The server's name for the session, so that checks can tell sessions apart.
-    session: Option<SessionId>,
+    pub(super) session: Option<SessionId>,
     connection: Option<ConnectionId>,
     connect_at: Option<Millis>,
     pub(super) act_at: Option<Millis>,
     /// Nobody will ever come back.
     deserted: bool,
-    fetching: BTreeMap<MessageIndex, Option<ScopeId>>,
-    copies: BTreeMap<ScopeIndex, Copy>,
-    unanswered: BTreeMap<MessageIndex, Unanswered>,
-}
-
-/// A client's copy of a scope.
-#[derive(Debug)]
-pub(crate) struct Copy {
-    pub(crate) scope: ScopeId,
-    pub(crate) content: Content,
-}
-
-/// What a copy holds.
-#[derive(Debug)]
-pub(crate) enum Content {
-    /// The state is under way.
-    Awaited,
-    /// What a 1.0 client keeps.
-    Replica(Box<Replica>),
-    /// What a client below 1.0 makes of what it is told.
-    Watched(Oracle),
-}
-
-#[derive(Debug)]
-struct Unanswered {
-    index: ScopeIndex,
-    /// Its name in the replica; `None` if the client did not ask its replica before it sent it.
-    edit: Option<EditId>,
-    changes: ChangeSet,
+    /// It does not connect for now.
+    pub(super) away: bool,
+    pub(super) fetching: BTreeMap<MessageIndex, Option<ScopeId>>,
+    pub(super) copies: BTreeMap<ScopeIndex, Copy>,
+    pub(super) unanswered: BTreeMap<MessageIndex, Unanswered>,
 }
 
 impl Client {
@@ -79,6 +51,7 @@ impl Client {
             connect_at: None,
             act_at: None,
             deserted: false,
+            away: false,
             fetching: BTreeMap::new(),
             copies: BTreeMap::new(),
             unanswered: BTreeMap::new(),
@@ -119,6 +92,17 @@ impl Client {
 
     pub(super) fn act_at(&self) -> Option<Millis> {
         self.act_at
+    }
+
+    pub(super) fn connection(&self) -> Option<ConnectionId> {
+        self.connection
+    }
+
+    pub(super) fn shown(&mut self, index: ScopeIndex) -> Option<&Graph> {
+        match &mut self.copies.get_mut(&index)?.content {
+            Content::Replica(replica) => Some(replica.shown()),
+            _ => None,
+        }
     }
 
     /// Its user goes away for good, without a word.
@@ -244,8 +228,8 @@ impl World {
         self.connect_later(id);
     }
 
-    fn connect_later(&mut self, id: ClientId) {
-        if !self.clients[id].deserted {
+    pub(super) fn connect_later(&mut self, id: ClientId) {
+        if !self.clients[id].deserted && !self.clients[id].away {
             let later = if self.fault_at.is_some() { (0, 4_000) } else { (0, 300) };
             self.clients[id].connect_at = Some(self.within(later));
         }
@@ -425,148 +409,6 @@ impl World {
             self.pump_client(client);
         }
     }
-
-    fn client_message(&mut self, id: ClientId, message: ServerMessage) -> Result<(), String> {
-        let Some(session) = self.clients[id].session else {
-            return Err("a message without a session".to_owned());
-        };
-        let index = message.index;
-        let news = news(&message.body);
-        self.tell(&Event::Received { session, message: index, news });
-        match message.body {
-            ServerBody::ScopeFetchReply { reply_to, result } => {
-                let asked = self.clients[id].fetching.remove(&reply_to);
-                let asked = asked.ok_or("an answer to a fetch that nobody asked for")?;
-                if let (Ok(index), Some(scope)) = (result, asked) {
-                    let awaited = Copy { scope, content: Content::Awaited };
-                    self.clients[id].copies.entry(index).or_insert(awaited);
-                }
-                Ok(())
-            }
-            ServerBody::ScopeState { scope_index, root, fragments } => {
-                let fragments = self.read(&fragments)?;
-                let graph = Graph::from_state(self.schema.clone(), root, fragments);
-                let graph = graph.map_err(|errors| format!("an impossible state: {errors:?}"))?;
-                self.take_state(id, scope_index, graph);
-                self.shown(session, id, scope_index);
-                Ok(())
-            }
-            ServerBody::ScopeSync { scope_index, fragments } => {
-                let fragments = self.read(&fragments)?;
-                self.take_changes(id, scope_index, fragments);
-                self.shown(session, id, scope_index);
-                Ok(())
-            }
-            ServerBody::ScopeSyncReply { reply_to, replies } => {
-                let unanswered = self.clients[id].unanswered.remove(&reply_to);
-                let unanswered = unanswered.ok_or("an answer to nothing that was asked")?;
-                self.tell(&Event::Settled { session, message: reply_to, answered: true });
-                let index = unanswered.index;
-                self.take_answer(id, unanswered, replies)?;
-                self.shown(session, id, index);
-                Ok(())
-            }
-            other => Err(format!("an unexpected message: {other:?}")),
-        }
-    }
-
-    fn take_state(&mut self, id: ClientId, index: ScopeIndex, graph: Graph) {
-        let dialect = self.clients[id].manner.dialect;
-        let Some(copy) = self.clients[id].copies.get_mut(&index) else { return };
-        match &mut copy.content {
-            Content::Replica(replica) => replica.reset(graph),
-            content if dialect == Dialect::V1 => {
-                *content = Content::Replica(Box::new(Replica::new(graph)));
-            }
-            content => *content = Content::Watched(Oracle::of(&graph)),
-        }
-    }
-
-    fn take_changes(&mut self, id: ClientId, index: ScopeIndex, fragments: Vec<Fragment>) {
-        let Some(copy) = self.clients[id].copies.get_mut(&index) else { return };
-        match &mut copy.content {
-            Content::Awaited => {}
-            // Where changes were dropped, what does not fit is made good by the state that follows. If
-            // none were, `whole` finds that the copy is at no revision.
-            Content::Replica(replica) => drop(replica.receive(fragments)),
-            Content::Watched(watched) => watched.trust(&fragments),
-        }
-    }
-
-    fn take_answer(
-        &mut self,
-        id: ClientId,
-        unanswered: Unanswered,
-        replies: Vec<FragmentReply>,
-    ) -> Result<(), String> {
-        let Unanswered { index, edit, mut changes } = unanswered;
-        if replies.len() != changes.fragments.len() {
-            return Err(format!(
-                "{} fragments, {} answers",
-                changes.fragments.len(),
-                replies.len()
-            ));
-        }
-        let modifications = self.modifications(&changes, &replies)?;
-        let Some(copy) = self.clients[id].copies.get_mut(&index) else { return Ok(()) };
-        let results: Vec<Result<(), Rejection>> =
-            replies.into_iter().map(|reply| reply.error.map_or(Ok(()), Err)).collect();
-        match (&mut copy.content, edit) {
-            (Content::Replica(replica), Some(edit)) => {
-                drop(replica.answer(edit, &results, modifications));
-            }
-            (Content::Replica(replica), None) => {
-                for (place, properties) in modifications {
-                    if let Ok(fragment) = &mut changes.fragments[place] {
-                        fragment.properties.extend(properties);
-                    }
-                }
-                drop(replica.receive(accepted(changes, &results)));
-            }
-            (Content::Watched(watched), _) => watched.trust(&accepted(changes, &results)),
-            (Content::Awaited, _) => {}
-        }
-        Ok(())
-    }
-
-    fn modifications(
-        &self,
-        changes: &ChangeSet,
-        replies: &[FragmentReply],
-    ) -> Result<Modifications, String> {
-        let limits = Limits::default();
-        let typing = Typing { schema: &self.schema, dialect: Dialect::V1, limits: &limits };
-        let mut modifications = Vec::new();
-        for (place, reply) in replies.iter().enumerate() {
-            if let (Some(text), Ok(fragment)) = (&reply.modifications, &changes.fragments[place]) {
-                let properties = typing.properties(fragment.model, text);
-                modifications.push((place, properties.map_err(|error| error.message)?));
-            }
-        }
-        Ok(modifications)
-    }
-
-    fn read(&self, fragments: &[RawFragment]) -> Result<Vec<Fragment>, String> {
-        let limits = Limits::default();
-        let typing = Typing { schema: &self.schema, dialect: Dialect::V1, limits: &limits };
-        let read = fragments.iter().map(|fragment| typing.fragment(fragment));
-        read.collect::<Result<_, _>>().map_err(|error| format!("a fragment of nobody: {error}"))
-    }
-
-    fn shown(&mut self, session: SessionId, id: ClientId, index: ScopeIndex) {
-        let mut properties = std::mem::take(&mut self.properties);
-        let mut result = Ok(());
-        if let Some(Copy { content: Content::Replica(replica), .. }) =
-            self.clients[id].copies.get(&index)
-        {
-            let confirmed = replica.confirmed();
-            result = properties.observe(&Event::Shown { session, index, confirmed });
-        }
-        self.properties = properties;
-        if let Err(why) = result {
-            self.fail(why);
-        }
-    }
 }
 
 /// Takes out of an edit what does not fit what is shown, and makes it in the replica.
@@ -584,32 +426,6 @@ fn fit(replica: &mut Replica, changes: &mut ChangeSet) -> Option<EditId> {
         }
     }
     None
-}
-
-fn accepted(changes: ChangeSet, results: &[Result<(), Rejection>]) -> Vec<Fragment> {
-    let both = changes.fragments.into_iter().zip(results).filter(|(_, result)| result.is_ok());
-    both.filter_map(|(fragment, _)| fragment.ok()).collect()
-}
-
-/// What a message of a scope says, as its text went over the wire.
-fn news(body: &ServerBody) -> Option<News> {
-    let list = |fragments: &[RawFragment]| {
-        let texts: Vec<&str> = fragments.iter().map(|fragment| fragment.get()).collect();
-        format!("[{}]", texts.join(","))
-    };
-    match body {
-        ServerBody::ScopeState { scope_index, root, fragments } => {
-            let text = format!("\"rootUUID\":\"{root}\",\"fragments\":{}", list(fragments));
-            Some(News::State(*scope_index, text.into()))
-        }
-        ServerBody::ScopeSync { scope_index, fragments } => {
-            Some(News::Sync(*scope_index, list(fragments).into()))
-        }
-        ServerBody::ScopeSyncReply { reply_to, replies } => {
-            Some(News::Reply(*reply_to, replies.len()))
-        }
-        _ => None,
-    }
 }
 
 const NAMES: [&str; 8] = ["ann", "bo", "cy", "di", "eve", "flo", "gil", "hal"];

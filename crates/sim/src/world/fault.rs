@@ -4,7 +4,7 @@ use jetstream_core::ids::{ConnectionId, ScopeIndex};
 use jetstream_core::time::Millis;
 
 use super::World;
-use super::client::Content;
+use super::copies::Content;
 use crate::event::ClientId;
 use jetstream_core::wire::message::Dialect;
 

@@ -26,8 +26,6 @@ pub struct Host {
     pub following: BTreeSet<MemberId>,
     /// The revision at which each ChangeSet was judged, until its answer is out.
     pub judged: BTreeMap<(MemberId, MessageIndex), (Revision, usize)>,
-    /// The revisions at which each member asked for the state.
-    pub asked: BTreeMap<MemberId, VecDeque<Revision>>,
     /// The longest state that was told, in bytes.
     pub longest_state: usize,
 }
@@ -55,7 +53,6 @@ impl Host {
             addresses: BTreeMap::new(),
             following: BTreeSet::new(),
             judged: BTreeMap::new(),
-            asked: BTreeMap::new(),
             longest_state: 0,
         }
     }

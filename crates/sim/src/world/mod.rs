@@ -6,12 +6,14 @@
 
 mod agenda;
 mod client;
+mod copies;
 mod fault;
 mod host;
 mod network;
 mod scope;
 mod server;
 mod settings;
+mod story;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -27,7 +29,7 @@ use crate::property::Properties;
 use crate::workload;
 
 pub use client::Client;
-pub(crate) use client::Content;
+pub(crate) use copies::Content;
 pub use host::Host;
 pub use settings::{Manner, Settings};
 

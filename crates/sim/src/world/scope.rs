@@ -23,10 +23,6 @@ impl World {
             Input::Update { changes, .. } => Some((None, changes.clone())),
             _ => None,
         };
-        let asks = match &input {
-            Input::Join { member, .. } | Input::Resync { member } => Some(*member),
-            _ => None,
-        };
         let gone = match &input {
             Input::Leave { member } => Some(*member),
             _ => None,
@@ -37,10 +33,6 @@ impl World {
         if let Some(member) = gone {
             host.addresses.remove(&member);
             host.following.remove(&member);
-            host.asked.remove(&member);
-        }
-        if let Some(member) = asks {
-            host.asked.entry(member).or_default().push_back(host.scope.revision());
         }
         if let Some((author, changes)) = judged {
             self.judged(scope, author, &changes, &out);
@@ -120,12 +112,23 @@ impl World {
                     let at = self.within(self.settings.persist_ms);
                     self.hosts[scope].store(at, commit.revision);
                 }
-                Output::State { member, body } => self.told_state(scope, member, body),
-                Output::Reply { member, message, body } => {
+                Output::State { member, revision, body } => {
+                    self.told_state(scope, member, revision, body);
+                }
+                Output::Reply { member, message, revision, body } => {
                     let judged = self.hosts[scope].judged.remove(&(member, message));
-                    let (revision, fragments) = judged.expect("an answer to what was judged");
+                    let (judged_at, fragments) = judged.expect("an answer to what was judged");
+                    if revision != judged_at {
+                        self.fail(format!("judged at {judged_at}, answered at {revision}"));
+                    }
                     let news = News::Reply(message, fragments);
-                    self.told(scope, member, revision, news, Delivery::Reply { message, body });
+                    let delivery = Delivery::Reply { message, revision, body };
+                    self.told(scope, member, revision, news, delivery);
+                }
+                Output::Repair { member, revision, body } => {
+                    let Some(address) = self.address(scope, member) else { continue };
+                    let news = News::Sync(address.index, body.clone());
+                    self.told(scope, member, revision, news, Delivery::Sync { revision, body });
                 }
                 Output::Broadcast { commit, except, bodies } => {
                     let following: Vec<MemberId> = self.hosts[scope]
@@ -138,8 +141,9 @@ impl World {
                         let Some(address) = self.address(scope, member) else { continue };
                         if let Some(body) = bodies.get(address.dialect) {
                             let news = News::Sync(address.index, body.clone());
-                            let delivery = Delivery::Sync { body: body.clone() };
-                            self.told(scope, member, commit.revision, news, delivery);
+                            let revision = commit.revision;
+                            let delivery = Delivery::Sync { revision, body: body.clone() };
+                            self.told(scope, member, revision, news, delivery);
                         } else if address.dialect == Dialect::V1 {
                             self.fail(format!("revision {} has no text for 1.0", commit.revision));
                         }
@@ -150,15 +154,19 @@ impl World {
         }
     }
 
-    fn told_state(&mut self, scope: ScopeId, member: MemberId, body: SharedText) {
+    fn told_state(
+        &mut self,
+        scope: ScopeId,
+        member: MemberId,
+        revision: Revision,
+        body: SharedText,
+    ) {
         let host = &mut self.hosts[scope];
         let Some(address) = host.addresses.get(&member).copied() else { return };
-        let asked = host.asked.get_mut(&member).and_then(|asked| asked.pop_front());
-        let revision = asked.expect("a state was asked for");
         host.following.insert(member);
         host.longest_state = host.longest_state.max(body.len());
         let news = News::State(address.index, body.clone());
-        self.told(scope, member, revision, news, Delivery::State { body });
+        self.told(scope, member, revision, news, Delivery::State { revision, body });
     }
 
     fn told(

@@ -184,6 +184,10 @@ impl World {
                     changes,
                 });
             }
+            Output::Seen { scope: index, revision } => {
+                let seen = |member| scope::Input::Seen { member, revision };
+                self.mail_member(session, index, soon, seen);
+            }
             Output::Leave { scope: index } => self.leave(session, index, soon),
             Output::Close { connection, reason } => {
                 self.drain(session, connection);
