@@ -103,7 +103,7 @@ fn node(root: &Path, folder: &'static str) -> Result<Counts, String> {
 fn browser(root: &Path) -> Result<Counts, String> {
     let browser = tools::require_browser(root)?;
     let mut environment = environment(root);
-    environment.push(("BROWSER", browser.to_owned()));
+    environment.push(("CHROMIUM", browser.to_owned()));
     let path = root.join("js");
     count(Runner::Node, command::run(&path, "npm", &["run", "test:browser"], &environment)?)
 }
@@ -114,7 +114,7 @@ fn environment(root: &Path) -> Vec<(&'static str, String)> {
         std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), Into::into);
     let built = |path: &str| root.join(&target).join("debug").join(path).display().to_string();
     vec![
-        ("JETSTREAM_BINARY", built("jetstream")),
+        ("JETSTREAM_BIN", built("jetstream")),
         ("CONFORMANCE_SERVER", built("examples/conformance")),
     ]
 }
