@@ -9,7 +9,7 @@
 //! `properties` the enum that names a model's properties in a stream of changes.
 
 use proc_macro::TokenStream;
-use proc_macro2::{Group, Ident, TokenTree};
+use proc_macro2::{Group, Ident, Spacing, TokenTree};
 use syn::{Data, DeriveInput, Error, parse_macro_input};
 
 mod accessors;
@@ -39,15 +39,17 @@ pub fn derive_client_model(input: TokenStream) -> TokenStream {
 
 /// Generated code with paths that begin with `::jetstream_client` where they began with `::jetstream`.
 fn in_client(tokens: proc_macro2::TokenStream) -> proc_macro2::TokenStream {
-    let mut colons = 0;
+    // Of `x: ::jetstream` the first colon is no part of the path: only two that are joined are.
+    let (mut joint, mut path) = (false, false);
     let rename = |token: TokenTree| {
-        let before = std::mem::take(&mut colons);
+        let (was_joint, in_path) = (std::mem::take(&mut joint), std::mem::take(&mut path));
         match token {
             TokenTree::Punct(punct) if punct.as_char() == ':' => {
-                colons = before + 1;
+                joint = punct.spacing() == Spacing::Joint;
+                path = was_joint;
                 TokenTree::Punct(punct)
             }
-            TokenTree::Ident(name) if before == 2 && name == "jetstream" => {
+            TokenTree::Ident(name) if in_path && name == "jetstream" => {
                 Ident::new("jetstream_client", name.span()).into()
             }
             TokenTree::Group(group) => {
