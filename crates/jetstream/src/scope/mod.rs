@@ -247,7 +247,8 @@ impl Scope {
         Ok((updated, result))
     }
 
-    /// Looks at the objects. The function runs between two changes; while it runs, the scope stands still.
+    /// Looks at the objects, as they are when everything that was asked before is done, stored and told.
+    /// While the function runs, the scope stands still.
     ///
     /// # Errors
     ///

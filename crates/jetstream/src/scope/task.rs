@@ -20,7 +20,7 @@ use jetstream_core::time::Now;
 use jetstream_core::wire::message::Dialect;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{Joining, Phase, Recipient, Request, ScopeError, Status, Updated};
+use super::{Joining, LookAt, Phase, Recipient, Request, ScopeError, Status, Updated};
 use crate::clock;
 use crate::future::{catch_panic, panic_text};
 use crate::metrics::{Counted, Metrics};
@@ -47,6 +47,8 @@ pub(super) struct ScopeTask {
     commits: Vec<Arc<Commit>>,
     /// Members that were given something in this batch.
     touched: Vec<MemberId>,
+    /// Who wants to look at the objects.
+    reads: Vec<LookAt>,
     closing: bool,
 }
 
@@ -105,6 +107,7 @@ impl ScopeTask {
             outputs: Vec::new(),
             commits: Vec::new(),
             touched: Vec::new(),
+            reads: Vec::new(),
             closing: false,
         }
     }
@@ -140,6 +143,7 @@ impl ScopeTask {
             }
             self.persist_and_release(&mut scope).await?;
             self.flush();
+            self.look(&scope);
             if self.closing {
                 return Ok(());
             }
@@ -206,7 +210,7 @@ impl ScopeTask {
                 Ok(changes) => self.update(changes, answer),
                 Err(error) => return drop(answer.send(Err(error))),
             },
-            Request::Read(read) => return read(scope.graph(), scope.revision()),
+            Request::Read(read) => return self.reads.push(read),
             Request::Close => return self.closing = true,
         };
         scope.handle(now, input, &mut self.outputs);
@@ -357,6 +361,14 @@ impl ScopeTask {
                 member.touched = false;
                 member.recipient.flush(now);
             }
+        }
+    }
+
+    /// Shows the objects to those who want to look, when what they see is durable and told: what an
+    /// application sees must not be gone after a crash.
+    fn look(&mut self, scope: &core::Scope) {
+        for read in self.reads.drain(..) {
+            read(scope.graph(), scope.revision());
         }
     }
 

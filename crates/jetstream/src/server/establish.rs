@@ -177,5 +177,5 @@ pub(super) async fn linger(mut source: Box<dyn FrameSource>, sink: &dyn FrameSin
     let _ = timeout(LINGER_MAX, gone).await;
 }
 
-/// How long a closed connection is kept.
-const LINGER_MAX: Duration = Duration::from_secs(5);
+/// How long a closed connection is kept: a few round trips over a bad network.
+const LINGER_MAX: Duration = Duration::from_secs(3);

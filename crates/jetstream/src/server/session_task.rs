@@ -410,10 +410,8 @@ impl SessionTask {
     async fn go_away(&mut self) {
         self.post_all().await;
         for (scope, _) in self.memberships.values() {
-            // The first is answered behind what was asked before, the second after that was told.
-            for _ in 0..2 {
-                let _ = scope.read(|_| ()).await;
-            }
+            // Answered behind what was asked before, and after that was told.
+            let _ = scope.read(|_| ()).await;
         }
         self.cell.flush(clock::now());
         if let Some(connection) = self.connection.take() {

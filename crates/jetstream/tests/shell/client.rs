@@ -14,6 +14,8 @@ use tokio_tungstenite::{WebSocketStream, client_async};
 pub(crate) enum Line {
     Memory(MemoryClient),
     Socket(Box<WebSocketStream<TcpStream>>),
+    /// Closed by the server, and then by the client.
+    Gone,
 }
 
 impl Line {
@@ -29,12 +31,14 @@ impl Line {
             // A connection that the server has closed takes nothing more; the test sees the close.
             Self::Memory(client) => drop(client.send(text).await),
             Self::Socket(socket) => drop(socket.send(Message::text(text)).await),
+            Self::Gone => {}
         }
     }
 
     async fn recv(&mut self) -> Option<FromServer> {
         match self {
             Self::Memory(client) => client.recv().await,
+            Self::Gone => None,
             Self::Socket(socket) => match socket.next().await?.ok()? {
                 Message::Close(close) => close.map(|close| FromServer::Closed {
                     code: close.code.into(),
@@ -168,10 +172,11 @@ impl Client {
         }
     }
 
-    /// Reads up to the close, whose code is returned with what came before it.
+    /// Reads up to the close, and goes.
     pub(crate) async fn close(&mut self) -> (u16, String) {
+        let mut line = std::mem::replace(&mut self.line, Line::Gone);
         loop {
-            match self.line.recv().await {
+            match line.recv().await {
                 Some(FromServer::Frame(_)) => {}
                 Some(FromServer::Closed { code, reason }) => return (code, reason),
                 None => return (1006, String::new()),

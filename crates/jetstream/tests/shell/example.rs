@@ -28,5 +28,6 @@ async fn shapes_are_shared_by_everybody_who_connects() {
     assert_eq!(ann.next().await["fragmentReplies"], json!([{}, {}]));
     assert_eq!(bo.next().await["fragments"][0]["properties"], properties);
     assert_eq!(bo.fetch("Other").await["error"]["message"], "no such scope");
+    drop((ann, bo));
     server.shutdown().await;
 }
