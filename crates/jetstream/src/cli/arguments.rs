@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::config::{Setting, variables};
+use crate::config::{Setting, Variables, variables};
 
 /// A real-time server that keeps typed models in sync between many clients.
 ///
@@ -66,8 +66,10 @@ pub(super) enum LogFormat {
 
 impl Arguments {
     /// All that is laid over the file, the weakest first.
-    pub(super) fn settings(&self, environment: Vec<(String, String)>) -> Vec<Setting> {
-        let mut settings = variables(environment, &[LOG_LEVEL, LOG_FORMAT]);
+    ///
+    /// The variables that look like settings and are none come with them.
+    pub(super) fn settings(&self, environment: Vec<(String, String)>) -> Variables {
+        let Variables { mut settings, others } = variables(environment, &[LOG_LEVEL, LOG_FORMAT]);
         settings.extend(
             self.settings
                 .assignments
@@ -79,7 +81,7 @@ impl Arguments {
             key: "listen".to_owned(),
             value: address.clone(),
         }));
-        settings
+        Variables { settings, others }
     }
 }
 

@@ -17,7 +17,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::config::{Config, LoadError, Setting};
+use crate::config::{Config, LoadError, Setting, Variables};
 use arguments::{Arguments, Command};
 
 /// Runs the command with the arguments and the environment of this process.
@@ -46,11 +46,16 @@ fn run(arguments: impl Iterator<Item = OsString>, environment: Vec<(String, Stri
             return if error.use_stderr() { ExitCode::from(MISTAKEN) } else { ExitCode::SUCCESS };
         }
     };
-    let settings = arguments.settings(environment);
+    let Variables { settings, others } = arguments.settings(environment);
     match arguments.command.unwrap_or(Command::Serve { file: None }) {
-        Command::Check { file } => check(file.as_deref(), &settings),
+        Command::Check { file } => {
+            for name in others {
+                complain(&format!("warning: the variable {name} is no setting and passed over"));
+            }
+            check(file.as_deref(), &settings)
+        }
         Command::Serve { file } => match load(file.as_deref(), &settings) {
-            Ok((config, _)) => serve::serve(&config, &arguments.logs),
+            Ok((config, _)) => serve::serve(&config, &others, &arguments.logs),
             Err(error) => refuse(&error),
         },
     }
@@ -86,7 +91,7 @@ fn refuse(error: &LoadError) -> ExitCode {
     ExitCode::from(MISTAKEN)
 }
 
-/// Tells a person why there will be no server.
+/// Tells a person what is wrong.
 fn complain(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }

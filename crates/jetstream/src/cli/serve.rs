@@ -8,10 +8,13 @@ use super::{MISTAKEN, complain, logs, pages, say};
 use crate::config::Config;
 
 /// Serves until a signal comes.
-pub(super) fn serve(config: &Config, logs: &Logs) -> ExitCode {
+pub(super) fn serve(config: &Config, foreign_variables: &[String], logs: &Logs) -> ExitCode {
     if let Err(error) = logs::begin(logs) {
         complain(&format!("error: --log-level: {error}"));
         return ExitCode::from(MISTAKEN);
+    }
+    for variable in foreign_variables {
+        tracing::warn!(variable, "the variable is no setting and passed over");
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     match runtime.and_then(|runtime| runtime.block_on(run(config))) {
@@ -31,10 +34,14 @@ async fn run(config: &Config) -> io::Result<()> {
     let transport = config.transport().http(pages);
     let server = config.server().transport(transport).start().await?;
     tracing::info!(address = %server.local_addr(), scopes = config.scopes.len(), "serving");
-    let scheme = if config.tls.is_some() { "wss" } else { "ws" };
-    say(&format!("listening on {scheme}://{}", server.local_addr()));
-    if let Some(address) = server.admin_addr() {
-        say(&format!("metrics on http://{address}"));
+    let (socket, page) = if config.tls.is_some() { ("wss", "https") } else { ("ws", "http") };
+    let address = server.local_addr();
+    say(&format!("listening on {socket}://{address}"));
+    if let Some(metrics) = server.admin_addr() {
+        say(&format!("metrics on http://{metrics}"));
+    }
+    if config.demos {
+        say(&format!("demos on {page}://{address}"));
     }
     let signal = signals.next().await;
     tracing::info!(signal, "told to stop");

@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 pub use check::limits::{KEYS as LIMIT_KEYS, LimitKey, Unit};
 pub use mistake::{Mistake, Mistakes};
-pub use settings::{PREFIX as VARIABLE_PREFIX, Setting, variables};
+pub use settings::{PREFIX as VARIABLE_PREFIX, Setting, Variables, variables};
 
 use crate::core::ids::ObjectId;
 use crate::core::limits::Limits;

@@ -6,6 +6,7 @@
 
 use super::mistake::{Collector, Origin, Place, Source, Sources};
 use super::tree::{Entry, KEY_PARTS_MAX, Node, Table, Value, parse, parse_value};
+use crate::core::model::spelling::nearest;
 
 /// A setting from outside the file, as it was given.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +39,16 @@ pub enum Setting {
 /// The prefix of the environment variables that are settings.
 pub const PREFIX: &str = "JETSTREAM_";
 
+/// What an environment holds for the configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Variables {
+    /// The settings, in the order of their names.
+    pub settings: Vec<Setting>,
+    /// Variables with the prefix that are no settings, and are not near to any: somebody else's, such as
+    /// a path that a script keeps there.
+    pub others: Vec<String>,
+}
+
 /// Picks the settings out of an environment.
 ///
 /// `reserved` are variables with the same prefix that mean something else. Those that Kubernetes sets
@@ -45,7 +56,7 @@ pub const PREFIX: &str = "JETSTREAM_";
 pub fn variables(
     environment: impl IntoIterator<Item = (String, String)>,
     reserved: &[&str],
-) -> Vec<Setting> {
+) -> Variables {
     let mut found: Vec<(String, String)> = environment
         .into_iter()
         .filter(|(name, _)| name.starts_with(PREFIX) && name.len() > PREFIX.len())
@@ -53,7 +64,24 @@ pub fn variables(
         .collect();
     // The environment has no order; the same one must always mean the same.
     found.sort();
-    found.into_iter().map(|(name, value)| Setting::Variable { name, value }).collect()
+    let (settings, others): (Vec<_>, Vec<_>) =
+        found.into_iter().partition(|(name, _)| is_meant_as_a_setting(name));
+    let setting = |(name, value)| Setting::Variable { name, value };
+    Variables {
+        settings: settings.into_iter().map(setting).collect(),
+        others: others.into_iter().map(|(name, _)| name).collect(),
+    }
+}
+
+/// Whether whoever set the variable meant a key, right or misspelled. A misspelled setting that is
+/// passed over is as bad as one in the file.
+fn is_meant_as_a_setting(name: &str) -> bool {
+    let rest = name[PREFIX.len()..].to_lowercase();
+    rest.contains(SEPARATOR)
+        || nearest(&rest, TOP_LEVEL_KEYS.iter().copied()).is_some()
+        || TOP_LEVEL_KEYS.iter().any(|key| {
+            rest.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
+        })
 }
 
 /// `JETSTREAM_SERVICE_HOST`, `JETSTREAM_PORT_3000_TCP_ADDR` and the like.
@@ -221,6 +249,22 @@ fn spelled_as_variable(key: &str) -> String {
     key.chars().map(letter).collect()
 }
 
+/// The keys with which every path begins.
+pub(super) const TOP_LEVEL_KEYS: [&str; 12] = [
+    "listen",
+    "tls",
+    "origins",
+    "demos",
+    "limits",
+    "enumerations",
+    "models",
+    "scopes",
+    "procedures",
+    "storage",
+    "metrics",
+    "authentication",
+];
+
 /// Stands between the parts of a variable's name.
 const SEPARATOR: &str = "__";
 
@@ -326,35 +370,37 @@ mod tests {
     }
 
     #[test]
-    fn only_variables_with_the_prefix_that_nobody_else_set_are_settings() {
-        let environment = [
-            "PATH",
-            "JETSTREAM_",
-            "JETSTREAM_LOG_LEVEL",
-            "JETSTREAM_LISTEN",
-            "JETSTREAM_PORT",
-            "JETSTREAM_PORT_3000_TCP_ADDR",
-            "JETSTREAM_SERVICE_HOST",
-            "JETSTREAM_SERVICE_PORT_WEB",
-            "JETSTREAM_DEMO_SERVICE_HOST",
-            "JETSTREAM_LIMITS__MEMBERS_MAX",
-            "JETSTREAM_MODELS__SHIP__PROPERTIES__HOME_PORT",
+    fn only_variables_that_are_meant_as_settings_are_taken_for_them() {
+        let (setting, other, neither) = (Some(true), Some(false), None);
+        let cases = [
+            ("PATH", neither),
+            ("JETSTREAM_", neither),
+            ("JETSTREAM_LOG_LEVEL", neither),
+            ("JETSTREAM_PORT", neither),
+            ("JETSTREAM_PORT_3000_TCP_ADDR", neither),
+            ("JETSTREAM_SERVICE_HOST", neither),
+            ("JETSTREAM_SERVICE_PORT_WEB", neither),
+            ("JETSTREAM_METRICS_SERVICE_HOST", neither),
+            ("JETSTREAM_BINARY", other),
+            ("JETSTREAM_HOME", other),
+            ("JETSTREAM_VERSION", other),
+            ("JETSTREAM_LISTEN", setting),
+            ("JETSTREAM_LISEN", setting),
+            ("JETSTREAM_METRICS_LISTEN", setting),
+            ("JETSTREAM_AUTHENTICATION", setting),
+            ("JETSTREAM_LIMITS__MEMBERS_MAX", setting),
+            ("JETSTREAM_NOWHERE__MEMBERS_MAX", setting),
+            ("JETSTREAM_MODELS__SHIP__PROPERTIES__HOME_PORT", setting),
         ];
-        let environment = environment.map(|name| (name.to_owned(), "1".to_owned()));
-        let names: Vec<_> = variables(environment, &["JETSTREAM_LOG_LEVEL"])
-            .into_iter()
-            .filter_map(|setting| match setting {
-                Setting::Variable { name, .. } => Some(name),
-                _ => None,
-            })
-            .collect();
-        assert_eq!(
-            names,
-            [
-                "JETSTREAM_LIMITS__MEMBERS_MAX",
-                "JETSTREAM_LISTEN",
-                "JETSTREAM_MODELS__SHIP__PROPERTIES__HOME_PORT"
-            ]
-        );
+        for (name, expected) in cases {
+            let environment = [(name.to_owned(), "1".to_owned())];
+            let found = variables(environment, &["JETSTREAM_LOG_LEVEL"]);
+            let found = match (found.settings.len(), found.others.len()) {
+                (1, 0) => setting,
+                (0, 1) => other,
+                _ => neither,
+            };
+            assert_eq!(found, expected, "{name}");
+        }
     }
 }

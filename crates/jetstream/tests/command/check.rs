@@ -45,6 +45,29 @@ fn mistakes_in_file_flags_and_variables_are_reported_together_with_exit_code_2()
 }
 
 #[test]
+fn a_variable_of_somebody_else_is_passed_over_and_a_misspelled_one_is_not() {
+    let folder = folder("check_variables");
+    for (name, code, begin) in [
+        (
+            "JETSTREAM_HOME",
+            0,
+            "warning: the variable JETSTREAM_HOME is no setting and passed over\n",
+        ),
+        (
+            "JETSTREAM_LISEN",
+            2,
+            "error: no key \"lisen\" in the configuration\n--> JETSTREAM_LISEN\n",
+        ),
+    ] {
+        let mut command = jetstream(&folder, &["check"]);
+        command.env(name, "1");
+        let ended = run(command);
+        assert_eq!(ended.code, Some(code), "{}", ended.err);
+        assert!(ended.err.starts_with(begin), "{}", ended.err);
+    }
+}
+
+#[test]
 fn a_file_that_is_not_there_is_named() {
     let ended = run(jetstream(&folder("check_missing"), &["check", "nowhere.toml"]));
     assert!(ended.err.starts_with("error: cannot read nowhere.toml: "), "{}", ended.err);

@@ -152,3 +152,29 @@ fn metrics(node: &Node, mistakes: &mut Collector) -> Option<String> {
     reader.finish(mistakes);
     listen?
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::settings::TOP_LEVEL_KEYS;
+
+    #[test]
+    fn variables_and_the_file_know_the_same_keys() {
+        for key in TOP_LEVEL_KEYS {
+            let mistakes = Config::parse("", &format!("{key} = 1"), "".as_ref(), &[]);
+            let text = mistakes.unwrap_err().to_string();
+            assert!(!text.contains("no key"), "{text}");
+        }
+        let text = Config::parse("", "zebra = 1", "".as_ref(), &[]).unwrap_err().to_string();
+        let (_, keys) = text.split_once("keys: ").unwrap();
+        let count = keys
+            .lines()
+            .next()
+            .unwrap()
+            .split([',', ' '])
+            .filter(|w| w.len() > 2 && *w != "and")
+            .count();
+        // Those that are offered, and one of a later version.
+        assert_eq!(count + 1, TOP_LEVEL_KEYS.len(), "{keys}");
+    }
+}
