@@ -31,7 +31,7 @@ use crate::wire::message::Dialect;
 use members::Members;
 use presence::Presence;
 pub use state::{encode_state, state_fragments};
-use told::{Place, Told};
+use told::{Doubt, Place, Told};
 
 /// What the shell tells a scope.
 #[derive(Debug)]
@@ -84,6 +84,8 @@ pub enum Input {
         /// The last of them.
         revision: Revision,
     },
+    /// [`deadline`](Scope::deadline) has come.
+    Deadline,
 }
 
 /// What a scope wants done, in this order.
@@ -182,7 +184,17 @@ pub struct Options {
     pub limits: Arc<Limits>,
     /// The procedures that members may call, by their full names.
     pub procedures: BTreeMap<ProcedureName, Procedure>,
+    /// How long a repair of plain values waits for more of its kind, in milliseconds; 0: it follows the
+    /// reply, as a repair of a collection always does.
+    ///
+    /// A member below 1.0 that goes on editing a value would be thrown back by each repair of it, and
+    /// most of them state what it shows already. See [`REPAIR_DELAY_MS`].
+    pub repair_delay_ms: u64,
 }
+
+/// How long repairs wait in a server, in milliseconds: a moment that a user takes for "at once", and
+/// longer than the pauses between the edits of one gesture.
+pub const REPAIR_DELAY_MS: u64 = 750;
 
 /// A named, constrained way of changing a scope.
 #[derive(Debug, Clone, Default)]
@@ -200,6 +212,8 @@ pub struct Scope {
     members: Members,
     told: Told,
     presence: Presence,
+    /// The members with a repair to come, and when; the soonest first.
+    repairs_due: VecDeque<(Millis, MemberId)>,
     revision: Revision,
     /// The last commit that the shell reported as durable.
     persisted: Revision,
@@ -224,6 +238,7 @@ impl Scope {
             members: Members::default(),
             told: Told::default(),
             presence: Presence::default(),
+            repairs_due: VecDeque::new(),
             revision,
             persisted: revision,
             gate: VecDeque::new(),
@@ -258,12 +273,13 @@ impl Scope {
                 self.persisted = self.persisted.max(revision);
                 self.open_gate(out);
             }
+            Input::Deadline => self.repair_what_is_due(now, out),
         }
     }
 
-    /// When this scope wants to be woken. It has no clockwork of its own.
-    pub const fn deadline(&self) -> Option<Millis> {
-        None
+    /// When [`Input::Deadline`] is due: the next repair, if one waits.
+    pub fn deadline(&self) -> Option<Millis> {
+        self.repairs_due.front().map(|(due, _)| *due)
     }
 
     /// The objects as they are now, durable or not.
@@ -341,13 +357,41 @@ impl Scope {
         self.presence.note(&self.graph, author.session, applied);
         let revision = self.revision;
         self.pass(Output::Reply { member, message, revision, body }, out);
-        let repair = self.told.repair(&self.graph, revision, member, changes, &replies);
+        match self.told.doubt(&self.graph, revision, member, changes, &replies) {
+            Doubt::None => {}
+            Doubt::Patient if self.options.repair_delay_ms > 0 => self.repair_later(now, member),
+            Doubt::Patient | Doubt::Urgent => self.repair(member, out),
+        }
+        self.repair_what_is_due(now, out);
+        if let Some((commit, bodies)) = told {
+            self.pass(Output::Broadcast { commit, except: Some(member), bodies }, out);
+        }
+    }
+
+    /// States present values to a member that may show others.
+    fn repair(&mut self, member: MemberId, out: &mut Vec<Output>) {
+        let revision = self.revision;
+        let repair = self.told.repair(&self.graph, revision, member);
         if !repair.is_empty() {
             let body = encode::fragments(self.graph.schema(), &repair, Dialect::Original);
             self.pass(Output::Repair { member, revision, body }, out);
         }
-        if let Some((commit, bodies)) = told {
-            self.pass(Output::Broadcast { commit, except: Some(member), bodies }, out);
+    }
+
+    /// The delay is the same for all, so the queue is in order. A member is in it once.
+    fn repair_later(&mut self, now: Now, member: MemberId) {
+        if !self.repairs_due.iter().any(|(_, waiting)| *waiting == member) {
+            let due = now.mono.plus(self.options.repair_delay_ms);
+            self.repairs_due.push_back((due, member));
+        }
+    }
+
+    fn repair_what_is_due(&mut self, now: Now, out: &mut Vec<Output>) {
+        while let Some((due, member)) = self.repairs_due.front().copied()
+            && due <= now.mono
+        {
+            self.repairs_due.pop_front();
+            self.repair(member, out);
         }
     }
 

@@ -5,13 +5,14 @@
 //! takes back what the other one did. So for these members a scope remembers the properties that were
 //! changed since what they have acknowledged, and the collections that they may have had, and
 //! - reads a whole collection as an edit of the one that explains it best ([`Told::understand`]),
-//! - states the present value again where a member may show another one ([`Told::repair`]).
+//! - notes where a member may show something else ([`Told::doubt`]), and states the present values of
+//!   these places again ([`Told::repair`]).
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
-use indexmap::IndexSet;
+use indexmap::{IndexMap, IndexSet};
 
 use crate::ids::{MemberId, ObjectId, Revision};
 use crate::model::merge::rebase;
@@ -19,6 +20,17 @@ use crate::model::{
     ChangeSet, Fragment, FragmentKind, Graph, ObjectRef, PropertyId, PropertyType, Rejection,
     Scalar, Value,
 };
+
+/// Whether a member may show something else than is there, and how soon that should end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Doubt {
+    /// It shows what is there.
+    None,
+    /// It may wait a moment for the member to pause.
+    Patient,
+    /// The member should be told at once.
+    Urgent,
+}
 
 /// A property of an object.
 pub(super) type Place = (ObjectId, PropertyId);
@@ -60,6 +72,8 @@ struct Record {
     acknowledged: Revision,
     /// When it got a whole state: until that is acknowledged, any property may be another.
     state: Revision,
+    /// Where it may show something else than is there, and the objects there that it surely has.
+    doubts: IndexMap<Place, HashSet<ObjectId>>,
     /// Repairs that it may not have seen.
     repairs: HashMap<Place, Revision>,
     /// The collections that it sent last, and the revisions that came of them: until it has seen those,
@@ -237,18 +251,19 @@ impl Told {
         }
     }
 
-    /// What a member must be told after the answer to its ChangeSet, so that it shows what is there:
-    /// first objects that it may have dropped, then values.
-    pub(super) fn repair(
+    /// Notes where a member may show something else than is there, now that its ChangeSet is answered.
+    pub(super) fn doubt(
         &mut self,
         graph: &Graph,
         revision: Revision,
         member: MemberId,
         sent: &ChangeSet,
         replies: &[Result<(), Rejection>],
-    ) -> Vec<Fragment> {
-        let Some(mut record) = self.members.remove(&member) else { return Vec::new() };
-        let mut repair = Repair { graph, restated: IndexSet::new(), changes: Vec::new() };
+    ) -> Doubt {
+        let Some(mut record) = self.members.remove(&member) else { return Doubt::None };
+        let mut doubt = Doubt::None;
+        // Of several values for one place in a ChangeSet the client shows the last.
+        let mut last: IndexMap<Place, &Value> = IndexMap::new();
         for (fragment, reply) in sent.fragments.iter().zip(replies) {
             let Ok(fragment) = fragment else { continue };
             record.writes_dates_as_text |= !fragment.dates_as_sent.is_empty();
@@ -258,36 +273,69 @@ impl Told {
             }
             for (property, value) in &fragment.properties {
                 let place = (object.id(), *property);
-                let present = object.value(*property);
-                let is_collection = matches!(value, Value::References(_) | Value::Scalars(_));
-                if reply.is_err() && is_collection {
-                    // The client takes a refused edit of a collection back by emptying it, and tells us.
+                if reply.is_ok() {
+                    last.insert(place, value);
+                } else if matches!(value, Value::References(_) | Value::Scalars(_)) {
+                    // The client takes a refused edit of a collection back by emptying it, and tells us
+                    // so as if that were an edit. Then it is repaired.
                     record.emptied.insert(place, revision);
-                } else if reply.is_err()
-                    || (!self.may_show_another(&record, member, place) && *value == present)
-                {
-                    continue;
                 }
-                let bases = self.bases(&record, place);
-                if let Value::References(elements) = value {
-                    record.sent.insert(place, (revision, elements.clone()));
-                    repair.restate_missing(&present, bases.iter().chain([elements]));
-                } else {
-                    repair.restate_missing(&present, [].iter());
-                }
-                record.repairs.insert(place, revision);
-                repair.changes.push((place, present));
             }
         }
+        for (place, value) in last {
+            let Some(object) = graph.object(place.0) else { continue };
+            let crossed =
+                self.may_show_another(&record, member, place) || *value != object.value(place.1);
+            let is_unsure = record.state > record.seen || record.doubts.contains_key(&place);
+            if !crossed && !is_unsure {
+                continue;
+            }
+            // While a member shows another collection than is there, its edits are easily misread.
+            let urgent = crossed && matches!(value, Value::References(_));
+            doubt = doubt.max(if urgent { Doubt::Urgent } else { Doubt::Patient });
+            let mut bases = self.bases(&record, place);
+            if let Value::References(elements) = value {
+                record.sent.insert(place, (revision, elements.clone()));
+                bases.push(elements.clone());
+            } else {
+                bases.clear();
+            }
+            let surely_there = in_all(&bases);
+            record
+                .doubts
+                .entry(place)
+                .and_modify(|before| before.retain(|id| surely_there.contains(id)))
+                .or_insert(surely_there);
+        }
         self.note_sent(&mut record, revision, sent, replies);
+        self.members.insert(member, record);
+        doubt
+    }
+
+    /// What a member must be told so that it shows what is there: first objects that it may have
+    /// dropped, then values.
+    pub(super) fn repair(
+        &mut self,
+        graph: &Graph,
+        revision: Revision,
+        member: MemberId,
+    ) -> Vec<Fragment> {
+        let Some(record) = self.members.get_mut(&member) else { return Vec::new() };
+        let mut repair = Repair { graph, restated: IndexSet::new(), changes: Vec::new() };
+        for (place, surely_there) in std::mem::take(&mut record.doubts) {
+            let Some(object) = graph.object(place.0) else { continue };
+            let present = object.value(place.1);
+            let dropped = present.references().iter().filter(|id| !surely_there.contains(*id));
+            dropped.for_each(|id| repair.restate(*id));
+            record.repairs.insert(place, revision);
+            repair.changes.push((place, present));
+        }
         for id in &repair.restated {
             let Some(object) = graph.object(*id) else { continue };
             let properties = graph.schema().model(object.model()).properties();
             record.repairs.extend(properties.map(|(property, _)| ((*id, property), revision)));
         }
-        let fragments = repair.into_fragments(record.writes_dates_as_text);
-        self.members.insert(member, record);
-        fragments
+        repair.into_fragments(record.writes_dates_as_text)
     }
 
     /// Remembers the collections that a member had when it sent them.
@@ -318,7 +366,7 @@ impl Told {
             None => Revision(0),
         };
         let repaired = record.repairs.get(&place).copied().unwrap_or_default();
-        by_others.max(repaired).max(record.state).max(self.forgotten) > record.seen
+        by_others.max(repaired).max(self.forgotten) > record.seen
     }
 
     /// Forgets what everybody has seen.
@@ -353,6 +401,17 @@ impl Told {
     }
 }
 
+/// The objects that are in each of these collections; none, if there are no collections.
+fn in_all(collections: &[Arc<[ObjectId]>]) -> HashSet<ObjectId> {
+    let Some((first, rest)) = collections.split_first() else { return HashSet::new() };
+    let mut all: HashSet<ObjectId> = first.iter().copied().collect();
+    for collection in rest {
+        let there: HashSet<ObjectId> = collection.iter().copied().collect();
+        all.retain(|id| there.contains(id));
+    }
+    all
+}
+
 /// A repair in the making.
 struct Repair<'g> {
     graph: &'g Graph,
@@ -362,22 +421,8 @@ struct Repair<'g> {
 }
 
 impl Repair<'_> {
-    /// Restates the objects of a value that were not in every collection that the member may have had:
-    /// it drops what leaves a collection, with all that only that held.
-    fn restate_missing<'a>(
-        &mut self,
-        value: &Value,
-        had: impl Iterator<Item = &'a Arc<[ObjectId]>>,
-    ) {
-        let had: Vec<std::collections::HashSet<ObjectId>> =
-            had.map(|elements| elements.iter().copied().collect()).collect();
-        for id in value.references() {
-            if had.is_empty() || had.iter().any(|elements| !elements.contains(id)) {
-                self.restate(*id);
-            }
-        }
-    }
-
+    /// States an object with everything below: the client drops what leaves a collection, with all that
+    /// only that held.
     fn restate(&mut self, id: ObjectId) {
         let mut stack = vec![id];
         while let Some(id) = stack.pop() {

@@ -55,7 +55,11 @@ impl Config {
             let constraints = procedure.constraints.clone();
             (procedure.name.clone(), Procedure { constraints })
         });
-        Options { limits: Arc::new(scope.limits.clone()), procedures: procedures.collect() }
+        Options {
+            limits: Arc::new(scope.limits.clone()),
+            procedures: procedures.collect(),
+            ..Options::default()
+        }
     }
 
     /// Makes what the scope begins with, each time anew: two scopes of a family have different roots.

@@ -14,9 +14,11 @@ use std::time::Duration;
 
 use jetstream_core::ids::{MemberId, Revision, ScopeIndex, Ticket};
 use jetstream_core::model::{ChangeSet, Graph};
-use jetstream_core::scope::{self as core, Bodies, Commit, Input, Options, Output};
+use jetstream_core::scope::{
+    self as core, Bodies, Commit, Input, Options, Output, REPAIR_DELAY_MS,
+};
 use jetstream_core::session::Delivery;
-use jetstream_core::time::Now;
+use jetstream_core::time::{Millis, Now};
 use jetstream_core::wire::message::Dialect;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -82,6 +84,8 @@ enum Event {
     Mail(usize),
     /// No request has come for the time after which the scope is idle.
     Idle,
+    /// The machine's deadline has come.
+    Deadline,
 }
 
 impl ScopeTask {
@@ -136,10 +140,11 @@ impl ScopeTask {
         self.phase.send_replace(Phase::Running);
         let mut batch = Vec::new();
         loop {
-            match self.next_event(&mut batch).await {
+            match self.next_event(scope.deadline(), &mut batch).await {
                 Event::Mail(0) => return Ok(()),
                 Event::Mail(_) => self.handle_mail(&mut scope, &mut batch),
                 Event::Idle => self.handle_idle(),
+                Event::Deadline => self.handle_deadline(&mut scope),
             }
             self.persist_and_release(&mut scope).await?;
             self.flush();
@@ -153,6 +158,7 @@ impl ScopeTask {
     /// The machine with what the store has, or with the graph that the scope was made with.
     async fn load(&mut self) -> Result<core::Scope, StorageError> {
         let (graph, options) = self.beginning.take().expect("a task runs once");
+        let options = Options { repair_delay_ms: REPAIR_DELAY_MS, ..options };
         let Some(store) = &mut self.store else { return Ok(core::Scope::new(graph, options)) };
         let (graph, revision) = match store.storage.load(&store.key).await? {
             Some(stored) => {
@@ -169,9 +175,15 @@ impl ScopeTask {
         Ok(core::Scope::at_revision(graph, revision, options))
     }
 
-    async fn next_event(&mut self, batch: &mut Vec<Request>) -> Event {
+    async fn next_event(&mut self, deadline: Option<Millis>, batch: &mut Vec<Request>) -> Event {
         let idle_after = self.idle.as_ref().map(|idle| idle.after);
         let mail = self.requests.recv_many(batch, BATCH_REQUESTS_MAX);
+        if let Some(at) = deadline {
+            return match tokio::time::timeout_at(clock::instant(at), mail).await {
+                Ok(count) => Event::Mail(count),
+                Err(_) => Event::Deadline,
+            };
+        }
         match idle_after {
             Some(after) if self.members.is_empty() => {
                 match tokio::time::timeout(after, mail).await {
@@ -181,6 +193,12 @@ impl ScopeTask {
             }
             _ => Event::Mail(mail.await),
         }
+    }
+
+    fn handle_deadline(&mut self, scope: &mut core::Scope) {
+        let now = clock::now();
+        scope.handle(now, Input::Deadline, &mut self.outputs);
+        self.carry_out(now);
     }
 
     fn handle_mail(&mut self, scope: &mut core::Scope, batch: &mut Vec<Request>) {

@@ -29,6 +29,7 @@ fn schema() -> Schema {
 /// A scope with a store that the test drives.
 struct World {
     scope: Scope,
+    now: Now,
     out: Vec<Output>,
 }
 
@@ -43,11 +44,11 @@ impl World {
         let canvas = schema.find("Canvas").unwrap().0;
         let graph = Graph::new(Arc::new(schema), ROOT, canvas);
         let options = Options { procedures, ..Options::default() };
-        Self { scope: Scope::new(graph, options), out: Vec::new() }
+        Self { scope: Scope::new(graph, options), now: Now::default(), out: Vec::new() }
     }
 
     fn tell(&mut self, input: Input) -> &mut Self {
-        self.scope.handle(Now::default(), input, &mut self.out);
+        self.scope.handle(self.now, input, &mut self.out);
         self
     }
 

@@ -199,8 +199,9 @@ struct Room {
 }
 
 impl Room {
-    fn new(clients: usize) -> Self {
+    fn new(clients: usize, repair_delay_ms: u64) -> Self {
         let mut world = World::new();
+        world.scope.options.repair_delay_ms = repair_delay_ms;
         for member in 0..clients {
             world.join(MemberId(member as u64), Dialect::Original);
         }
@@ -310,6 +311,7 @@ impl Room {
         let mut next = 0x1000;
         for _ in 0..steps {
             let client = random.below(self.clients.len());
+            self.let_time_pass();
             match random.below(12) {
                 0..3 => self.edit(client, random, &mut next),
                 3..6 => self.clients[client].flush(&self.world),
@@ -319,11 +321,20 @@ impl Room {
             }
         }
         for _ in 0..1000 {
+            self.let_time_pass();
             for client in 0..self.clients.len() {
                 self.clients[client].flush(&self.world);
                 self.server_receives(client);
                 self.clients[client].receive();
             }
+        }
+    }
+
+    fn let_time_pass(&mut self) {
+        self.world.now.mono = self.world.now.mono.plus(1);
+        if self.world.scope.deadline().is_some_and(|at| at <= self.world.now.mono) {
+            self.world.tell(Input::Deadline);
+            self.deliver(&[]);
         }
     }
 
@@ -385,8 +396,70 @@ const SEEDS: u64 = 300;
 fn original_clients_that_edit_at_the_same_time_end_equal() {
     for seed in 0..SEEDS {
         let mut random = Random(seed);
-        let mut room = Room::new(2 + random.below(3));
+        let clients = 2 + random.below(3);
+        let mut room = Room::new(clients, [0, 3, 30][seed as usize % 3]);
         room.run(&mut random, 40 + seed as usize % 400);
         room.check(seed);
     }
+}
+
+/// Ann and Bo have both renamed the canvas, without having seen what the other did.
+fn crossing(repair_delay_ms: u64) -> World {
+    let mut world = World::new();
+    world.scope.options.repair_delay_ms = repair_delay_ms;
+    world.join(ANN, Dialect::Original).join(BO, Dialect::Original);
+    let [bos, anns] = ["from bo", "from ann"].map(|name| ChangeSet::new([world.rename(name)]));
+    world.sync(BO, 1, bos).persist().lines();
+    world.sync(ANN, 1, anns).persist();
+    world
+}
+
+const REPAIR: &str =
+    r##"1 repair [{"type":"change","uuid":"#ca","Canvas","properties":{"name":"from ann"}}]"##;
+
+#[test]
+fn a_value_that_crossed_another_is_stated_again_behind_the_reply() {
+    let lines = crossing(0).lines();
+    assert_eq!(lines[1..3], ["1 reply 1 [{}]", REPAIR]);
+}
+
+#[test]
+fn a_repair_of_a_plain_value_waits_for_a_pause() {
+    let mut world = crossing(100);
+    assert!(!world.lines().iter().any(|line| line.contains("repair")));
+    assert_eq!(world.scope.deadline(), Some(Millis(100)));
+    let again = ChangeSet::new([world.rename("from ann")]);
+    world.sync(ANN, 2, again).persist();
+    assert!(!world.lines().iter().any(|line| line.contains("repair")));
+    world.now.mono = Millis(100);
+    world.tell(Input::Deadline);
+    assert_eq!(world.lines(), [REPAIR]);
+    assert_eq!(world.scope.deadline(), None);
+}
+
+#[test]
+fn a_refused_collection_is_repaired_when_the_client_has_emptied_it() {
+    let mut world = World::new();
+    world.join(ANN, Dialect::Original);
+    let (canvas, shapes) = world.property("Canvas", "shapes");
+    let set = |ids: &[u128]| {
+        let ids = ids.iter().map(|id| super::shape(*id)).collect();
+        Fragment::new(FragmentKind::Change, ROOT, canvas).with(shapes, Value::References(ids))
+    };
+    let first = ChangeSet::new([world.add(1), set(&[1])]);
+    world.sync(ANN, 1, first).persist().lines();
+    world.sync(ANN, 2, ChangeSet::new([set(&[1, 9])]));
+    assert!(!world.lines().iter().any(|line| line.contains("repair")));
+    world.sync(ANN, 3, ChangeSet::new([set(&[])])).persist();
+    let lines = world.lines();
+    assert!(lines.iter().any(|line| line.contains(r##"{"shapes":["#01"]}"##)), "{lines:?}");
+}
+
+#[test]
+fn of_several_values_in_one_message_the_last_counts() {
+    let mut world = World::new();
+    world.join(ANN, Dialect::Original);
+    let renames = ["one", "two"].map(|name| world.rename(name));
+    world.sync(ANN, 1, ChangeSet::new(renames)).persist();
+    assert!(!world.lines().iter().any(|line| line.contains("repair")));
 }
