@@ -28,8 +28,8 @@ pub(super) fn answer<B>(
     if headers.get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
         return Err((StatusCode::UPGRADE_REQUIRED, "only websocket version 13 is spoken here\n"));
     }
-    let Some(key) = headers.get(header::SEC_WEBSOCKET_KEY) else {
-        return Err((StatusCode::BAD_REQUEST, "the header `Sec-WebSocket-Key` is missing\n"));
+    let Some(key) = headers.get(header::SEC_WEBSOCKET_KEY).filter(|key| is_nonce(key)) else {
+        return Err((StatusCode::BAD_REQUEST, "the header `Sec-WebSocket-Key` is no nonce\n"));
     };
     if !is_allowed(headers, origins) {
         return Err((StatusCode::FORBIDDEN, "this origin is not allowed here\n"));
@@ -45,6 +45,12 @@ pub(super) fn answer<B>(
         answers.insert(header::SEC_WEBSOCKET_PROTOCOL, protocol);
     }
     Ok(response)
+}
+
+/// Sixteen bytes in base64: 22 digits and the padding.
+fn is_nonce(key: &HeaderValue) -> bool {
+    let digit = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+    key.as_bytes().strip_suffix(b"==").is_some_and(|key| key.len() == 22 && key.iter().all(digit))
 }
 
 /// What the application is told about the client.
@@ -110,6 +116,10 @@ mod tests {
         let status = |change: fn(&mut HeaderMap)| answer(&request(change), None).unwrap_err().0;
         assert_eq!(status(|h| drop(h.remove("connection"))), StatusCode::BAD_REQUEST);
         assert_eq!(status(|h| drop(h.remove("sec-websocket-key"))), StatusCode::BAD_REQUEST);
+        for key in ["x", "dGhlIHNhbXBsZSBub25jZQ", "dGhlIHNhbXBsZSBub25jZ!=="] {
+            let request = request(|h| drop(h.insert("sec-websocket-key", key.parse().unwrap())));
+            assert_eq!(answer(&request, None).unwrap_err().0, StatusCode::BAD_REQUEST, "{key}");
+        }
         assert_eq!(
             status(|h| drop(h.insert("sec-websocket-version", HeaderValue::from_static("8")))),
             StatusCode::UPGRADE_REQUIRED
