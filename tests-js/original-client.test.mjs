@@ -116,3 +116,19 @@ test('both edit at once and end alike', async context => {
   const shapes = await converged(context, [ann, bo])
   assert.deepEqual([shapes[0].x, shapes[1].y], [20, -20])
 })
+
+test('shapes that both add at once are all kept', async context => {
+  const [ann, bo] = await Promise.all([join(context), join(context)])
+  const added = []
+  for (let turn = 0; turn < 5; turn++) {
+    for (const canvas of [ann, bo]) {
+      const shape = new Shape()
+      shape.set({ x: turn, y: turn, color: turn })
+      canvas.get('shapes').push(shape)
+      added.push(shape.uuid)
+    }
+    await new Promise(resolve => setTimeout(resolve, 12))
+  }
+  const shapes = await converged(context, [ann, bo])
+  assert.deepEqual(added.filter(uuid => !shapes.some(shape => shape.uuid === uuid)), [])
+})
