@@ -33,6 +33,8 @@ pub struct Counters {
     pub sessions_denied: Counter,
     /// Connections that resumed a session.
     pub sessions_resumed: Counter,
+    /// Sessions that ended by a mistake of the server.
+    pub sessions_failed: Counter,
     /// Scopes that are running.
     pub scopes: Gauge,
     /// Members of all scopes.
@@ -83,6 +85,7 @@ impl Metrics {
         let sessions_created = counter("sessions_created", "Sessions that were created");
         let sessions_denied = counter("sessions_denied", "Sessions that were denied");
         let sessions_resumed = counter("sessions_resumed", "Connections that resumed a session");
+        let sessions_failed = counter("sessions_failed", "Sessions ended by a panic");
         let frames_in = counter("frames_in", "Frames received in sessions");
         let bytes_in = counter("bytes_in", "Bytes of text received in sessions");
         let frames_out = counter("frames_out", "Frames sent in sessions");
@@ -117,6 +120,7 @@ impl Metrics {
             sessions_created,
             sessions_denied,
             sessions_resumed,
+            sessions_failed,
             scopes,
             members,
             frames_in,

@@ -7,6 +7,7 @@
 //! is full, a deadline that came nearer.
 
 use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use jetstream_core::ids::{ConnectionId, ScopeIndex};
@@ -19,6 +20,7 @@ use tokio::sync::{Notify, mpsc};
 use super::request::SessionInfo;
 use super::session_task::Order;
 use super::token::TokenHash;
+use crate::future::panic_text;
 use crate::metrics::Metrics;
 use crate::scope::Recipient;
 use crate::transport::{FrameSink, Sent};
@@ -44,6 +46,9 @@ struct State {
     line: Option<Line>,
     /// When the session's task will wake by itself.
     armed: Option<Millis>,
+    /// The machine has panicked: a mistake of ours. Nothing is asked of it any more, and the session's
+    /// task ends the session.
+    broken: Option<String>,
 }
 
 /// The way to the client.
@@ -77,7 +82,7 @@ impl SessionCell {
         metrics: Metrics,
     ) -> Self {
         let (outputs, closed) = (Vec::new(), Vec::new());
-        let state = State { machine, outputs, closed, line: None, armed: None };
+        let state = State { machine, outputs, closed, line: None, armed: None, broken: None };
         Self { info, token, orders, state: Mutex::new(state), wake: Notify::new(), metrics }
     }
 
@@ -128,6 +133,11 @@ impl SessionCell {
         std::mem::take(&mut self.state.lock().closed)
     }
 
+    /// What the machine panicked with, if it did.
+    pub(super) fn take_broken(&self) -> Option<String> {
+        self.state.lock().broken.take()
+    }
+
     /// Whether frames are to be read.
     pub(super) fn wants_frames(&self) -> bool {
         self.state.lock().machine.wants_frames()
@@ -164,7 +174,42 @@ impl SessionCell {
     }
 }
 
+impl SessionCell {
+    /// Does something to the state on behalf of a scope, which must not fall over a session's mistake.
+    fn guarded(&self, work: impl FnOnce(&mut State)) {
+        let state = &mut *self.state.lock();
+        if state.broken.is_some() {
+            return;
+        }
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| work(state))) {
+            state.broken = Some(panic_text(&*panic));
+            self.wake.notify_one();
+        }
+    }
+}
+
 impl State {
+    /// How many frames and bytes went to the sink, until it was full or there was nothing left.
+    fn send(&mut self, now: Now) -> (u64, u64) {
+        let (mut frames, mut bytes) = (0, 0);
+        let Some(line) = &mut self.line else { return (0, 0) };
+        FRAME.with_borrow_mut(|frame| {
+            while line.room == Room::Open && self.machine.next_frame(now, frame) {
+                let parts: SmallVec<[FramePart<'_>; 16]> = frame.parts().collect();
+                line.room = match line.sink.send(&parts) {
+                    Sent::Room => Room::Open,
+                    Sent::Full => Room::Full,
+                    Sent::Closed => Room::Gone,
+                };
+                frames += 1;
+                bytes += frame.byte_length() as u64;
+            }
+            // What is shared is let go of: the next frame may be long in coming.
+            frame.clear();
+        });
+        (frames, bytes)
+    }
+
     /// Whether there is something that only the session's task can do.
     fn needs_task(&self) -> bool {
         let sooner = match (self.machine.deadline(), self.armed) {
@@ -178,41 +223,32 @@ impl State {
 
 impl Recipient for SessionCell {
     fn deliver(&self, now: Now, scope: ScopeIndex, delivery: Delivery) {
-        self.input(now, Input::Deliver { scope, delivery });
+        self.guarded(|state| {
+            let input = Input::Deliver { scope, delivery };
+            state.machine.handle(now, input, &mut state.outputs);
+        });
     }
 
     fn scope_closed(&self, now: Now, scope: ScopeIndex) {
-        let state = &mut *self.state.lock();
-        state.closed.push(scope);
-        state.machine.handle(now, Input::ScopeClosed { scope }, &mut state.outputs);
+        self.guarded(|state| {
+            state.closed.push(scope);
+            state.machine.handle(now, Input::ScopeClosed { scope }, &mut state.outputs);
+        });
     }
 
     /// Sends what there is, as long as the sink takes it.
     fn flush(&self, now: Now) {
-        let state = &mut *self.state.lock();
-        let (mut frames, mut bytes) = (0, 0);
-        if let Some(line) = &mut state.line {
-            FRAME.with_borrow_mut(|frame| {
-                while line.room == Room::Open && state.machine.next_frame(now, frame) {
-                    let parts: SmallVec<[FramePart<'_>; 16]> = frame.parts().collect();
-                    line.room = match line.sink.send(&parts) {
-                        Sent::Room => Room::Open,
-                        Sent::Full => Room::Full,
-                        Sent::Closed => Room::Gone,
-                    };
-                    frames += 1;
-                    bytes += frame.byte_length() as u64;
-                }
-            });
-            if line.room == Room::Full && frames > 0 {
+        self.guarded(|state| {
+            let (frames, bytes) = state.send(now);
+            self.metrics.frames_out.inc_by(frames);
+            self.metrics.bytes_out.inc_by(bytes);
+            let is_full = state.line.as_ref().is_some_and(|line| line.room == Room::Full);
+            if is_full && frames > 0 {
                 self.metrics.sinks_full.inc();
+            }
+            if (is_full && frames > 0) || state.needs_task() {
                 self.wake.notify_one();
             }
-        }
-        self.metrics.frames_out.inc_by(frames);
-        self.metrics.bytes_out.inc_by(bytes);
-        if state.needs_task() {
-            self.wake.notify_one();
-        }
+        });
     }
 }

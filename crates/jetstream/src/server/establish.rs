@@ -154,7 +154,7 @@ async fn start(
     let _counted = Counted::new(&metrics.sessions);
     let full = sink.send(&[FramePart::Copied(&accepted.reply)]) != Sent::Room;
     task.begin(source, sink, full, accepted.frame.as_deref());
-    task.run().await;
+    task.run_to_end().await;
 }
 
 /// Closes a connection, and gives the client the time to read why.

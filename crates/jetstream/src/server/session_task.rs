@@ -138,10 +138,21 @@ impl SessionTask {
         }
     }
 
-    /// Runs the session to its end.
-    pub(super) async fn run(mut self) {
+    /// Runs the session to its end. A mistake of ours ends this session and no other.
+    pub(super) async fn run_to_end(mut self) {
         let session = self.cell.info.id();
         tracing::debug!(%session, "session begun");
+        if let Err(panic) = catch_panic(self.run()).await {
+            self.server.metrics.sessions_failed.inc();
+            tracing::error!(%session, %panic, "session panicked");
+            self.fail();
+        }
+        self.server.directory.remove(&self.cell);
+        self.leave().await;
+        tracing::debug!(%session, "session ended");
+    }
+
+    async fn run(&mut self) {
         self.settle();
         while !self.over {
             match self.next_event().await {
@@ -165,9 +176,6 @@ impl SessionTask {
             }
             self.settle();
         }
-        self.server.directory.remove(&self.cell);
-        self.leave().await;
-        tracing::debug!(%session, "session ended");
     }
 
     /// Waits for whatever comes first. Frames come last: a client that sends without end must not keep the
@@ -270,6 +278,10 @@ impl SessionTask {
 
     /// Carries out everything that the last event has brought about.
     fn settle(&mut self) {
+        if let Some(panic) = self.cell.take_broken() {
+            // A scope's task has caught it; it is ours to fall.
+            std::panic::resume_unwind(Box::new(panic));
+        }
         let now = clock::now();
         if self.timer.as_ref().is_some_and(|timer| timer.at <= now.mono) {
             self.timer = None;
@@ -404,6 +416,17 @@ impl SessionTask {
         if self.timer.as_ref().is_none_or(|timer| timer.at > at) {
             self.timer = Some(Timer { at, sleep: Box::pin(sleep_until(clock::instant(at))) });
         }
+    }
+
+    /// The session is broken: its client starts over with another one.
+    fn fail(&mut self) {
+        for connection in [self.connection.take(), self.replaced.take()].into_iter().flatten() {
+            let message = "the server has made a mistake; start a new session".to_owned();
+            let reason = CloseReason::SessionClosed { message };
+            let Live { source, sink, .. } = connection;
+            self.server.spawn(async move { goodbye(source, &*sink, &reason).await });
+        }
+        self.outgoing.clear();
     }
 
     /// The server goes away: what was asked is answered, then the client is told to resume elsewhere.

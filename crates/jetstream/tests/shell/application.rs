@@ -1,6 +1,7 @@
 //! What the application decides, and what becomes of its mistakes.
 
 use jetstream::ConnectInfo;
+use jetstream::core::limits::Limits;
 use serde_json::json;
 
 use crate::client::Client;
@@ -87,6 +88,43 @@ async fn a_fetch_that_takes_its_time_holds_up_its_session_only() {
     release.send(true).unwrap();
     for name in ["slow", "quick"] {
         assert_eq!(ann.next().await["error"]["message"], name);
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_asks_on_and_on_is_not_read_beyond_the_bound_and_loses_nothing() {
+    let (release, wait) = tokio::sync::watch::channel(false);
+    let limits = Limits { inbox_messages_max: 3, ..Limits::default() };
+    let world = World::with(|builder| {
+        builder.limits(limits).on_fetch(move |fetch| {
+            let mut wait = wait.clone();
+            async move {
+                let _ = wait.wait_for(|released| *released).await;
+                fetch.deny(fetch.name())
+            }
+        })
+    })
+    .await;
+    let mut ann = world.client().await;
+    let asking = async {
+        for number in 0..100 {
+            ann.send(json!({"type": "ScopeFetch", "name": number.to_string()})).await;
+        }
+    };
+    let counting = async {
+        // The first is being decided, some wait in the session, and the others in the connection.
+        while world.server.metrics().frames_in.get() < 4 {
+            tokio::task::yield_now().await;
+        }
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        assert!(world.server.metrics().frames_in.get() <= 5);
+        release.send(true).unwrap();
+    };
+    tokio::join!(asking, counting);
+    for number in 0..100 {
+        assert_eq!(ann.next().await["error"]["message"], number.to_string());
     }
 }
 

@@ -6,6 +6,7 @@ mod world;
 mod application;
 mod example;
 mod families;
+mod fragile;
 mod hostile;
 mod lifecycle;
 mod resume;
