@@ -32,5 +32,19 @@ fn found(page: &'static Page) -> Response<Bytes> {
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(page.kind));
     // A newer program brings newer pages, and nothing in their addresses tells.
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    // Pages that somebody else serves may import the client from here. Nothing in it is a secret.
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_from_elsewhere_may_import_the_client() {
+        let request = Request::get("/jetstream.js").body(()).unwrap();
+        let response = answer(&request, false).unwrap();
+        assert_eq!(response.headers()[header::ACCESS_CONTROL_ALLOW_ORIGIN], "*");
+    }
 }
