@@ -1,0 +1,63 @@
+//! How a client reaches its server: the seam between sessions and connections.
+//!
+//! A [`Transport`] makes connections, each a [`Link`] that carries frames both ways. A frame is a text;
+//! what it means is nobody's business here.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+/// A future behind a pointer.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// A way to reach one server.
+pub trait Transport: Send + 'static {
+    /// Makes a connection that names this session, or none yet.
+    ///
+    /// May be dropped before it is ready; then there is no connection.
+    ///
+    /// # Errors
+    ///
+    /// If the server cannot be reached. It is tried again later.
+    fn connect<'a>(
+        &'a mut self,
+        token: Option<&'a str>,
+    ) -> BoxFuture<'a, io::Result<Box<dyn Link>>>;
+}
+
+/// One connection. Dropped, it is gone.
+///
+/// - Frames arrive whole, in the order in which they were sent, each at most once, in both directions.
+/// - All functions are called by one task, which every `Pending` has to wake.
+pub trait Link: Send {
+    /// What comes from the server next. After [`Received::Closed`] and [`Received::Lost`] it is not called
+    /// again.
+    fn poll_receive(&mut self, context: &mut Context<'_>) -> Poll<Received>;
+
+    /// Ready when there is room for a frame. Also when the connection is gone: `poll_receive` will say so,
+    /// and what is sent then is lost.
+    fn poll_room(&mut self, context: &mut Context<'_>) -> Poll<()>;
+
+    /// Sends a frame. Only called when there is room.
+    fn send(&mut self, text: String);
+
+    /// Sends on what is kept here. Ready when nothing is left.
+    fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<()>;
+}
+
+/// What a [`Link`] gives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Received {
+    /// A whole frame.
+    Frame(String),
+    /// The server has closed the connection.
+    Closed {
+        /// The close code, with the meaning that it has in WebSocket.
+        code: u16,
+        /// What was said with it.
+        reason: String,
+    },
+    /// The connection is gone without a word.
+    Lost,
+}

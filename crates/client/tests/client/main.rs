@@ -1,0 +1,10 @@
+//! Stories of clients and a real server, over connections in memory that can be cut, and over sockets.
+
+mod world;
+
+mod changes;
+mod connections;
+mod converges;
+mod editing;
+mod models;
+mod sockets;
