@@ -127,6 +127,9 @@ async function converge (seed, acts) {
   assert.deepEqual(sessions.map(session => session.pendingCount), [0, 0, 0])
   for (const canvas of canvases) assert.deepEqual(treeOf(canvas), storedTree(scope))
   assert.deepEqual(world.server.complaints, [])
+  const doubled = acts.some(({ what }) => what === 'twice')
+  const { shapes } = storedTree(scope)[scope.rootUUID]
+  if (!doubled) assert.equal(new Set(shapes).size, shapes.length)
 }
 
 test('whatever clients do, and however bad the network is, all end as the server', async () => {

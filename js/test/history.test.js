@@ -121,3 +121,17 @@ test('an order is undone over what others put in between', async () => {
   assert.ok(xs(ann).includes(9))
   assert.deepEqual(treeOf(ann), storedTree(scope))
 })
+
+test('two that bring back the same object bring it back once', async () => {
+  const { world, scope, ann, bo, own } = await twoOf()
+  ann.shapes.push(...[1, 2, 3].map(x => new Shape({ x })))
+  await world.run(1000)
+  ann.shapes[1].remove()
+  bo.shapes.splice(1, 1)
+  await world.run(1000)
+  own.undo()
+  bo.scope?.undo()
+  await world.run(100)
+  assert.deepEqual([xs(ann), xs(bo)], [[1, 2, 3], [1, 2, 3]])
+  assert.deepEqual(treeOf(ann), storedTree(scope))
+})

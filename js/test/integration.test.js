@@ -24,7 +24,7 @@ let site
 const sessions = []
 
 before(async () => {
-  site = program ? await realSite(program, ['--listen', '127.0.0.1:0', '--set', 'storage.memory=true']) : await modelSite()
+  site = program ? await realSite(program) : await modelSite()
 })
 
 after(async () => {
@@ -166,6 +166,22 @@ test('a scope that was left is heard of no more, and can be fetched again', asyn
   bo.canvas.name = 'after leaving'
   await until(() => again.name === 'after leaving')
   assert.notEqual(ann.canvas.name, 'after leaving')
+})
+
+test('clients outlive a crash of the server, and nothing is there twice', async () => {
+  const [ann, bo] = [await canvasClient(), await canvasClient()]
+  await until(() => ann.canvas.shapes.length === bo.canvas.shapes.length)
+  for (let x = 0; x < 10; x++) {
+    ann.canvas.transaction(() => ann.canvas.shapes.push(new Shape({ x })))
+    bo.canvas.shapes.push(new Shape({ x }))
+    if (x === 5) await Promise.all([site.crash(), new Promise(resolve => setTimeout(resolve, 3))])
+  }
+  await until(() => [ann, bo].every(({ session }) => session.pendingCount === 0))
+  const late = await canvasClient()
+  await until(() => [ann, bo].every(({ canvas }) => stateOf(canvas) === stateOf(late.canvas)))
+  const { shapes } = late.canvas
+  assert.equal(new Set(shapes).size, shapes.length)
+  assert.ok(shapes.length >= 8, 'what was made after the crash is there in any case')
 })
 
 test('a fetch that is denied says why', async () => {

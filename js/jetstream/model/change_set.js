@@ -101,7 +101,7 @@ export function record (journal, removed, atomic) {
     if (!node.graph) {
       if (attached && removed.has(node)) changes.push(fragment('remove', node))
     } else if (attached) {
-      changes.push(...changesOf(node, values, removed, moves, atomic))
+      changes.push(...changesOf(node, values, journal, removed, moves, atomic))
     } else {
       adds.push(additionOf(node, moves))
     }
@@ -132,11 +132,12 @@ function additionOf (node, moves) {
  *
  * @param {Node} node
  * @param {Map<Property, any>} before
+ * @param {Journal} journal
  * @param {Set<Node>} removed
  * @param {Moves} moves
  * @param {boolean} atomic
  */
-function changesOf (node, before, removed, moves, atomic) {
+function changesOf (node, before, journal, removed, moves, atomic) {
   const change = fragment('change', node)
   /** @type {Fragment[]} */
   const insertions = []
@@ -154,6 +155,8 @@ function changesOf (node, before, removed, moves, atomic) {
         if (target !== change) insertions.push(target)
         const collections = target.collections ??= {}
         const made = collections[property.name] ??= []
+        // Somebody else may be putting it in the same place; it shall not stand there twice.
+        if ('insert' in edit && !isNew(edit.insert) && isOnce(now, edit.insert)) made.push({ remove: edit.insert.uuid })
         made.push(encodeEdit(edit))
       }
     } else if (!sameValue(property, old, now)) {
@@ -165,11 +168,22 @@ function changesOf (node, before, removed, moves, atomic) {
   }
   return change.properties || change.collections ? [change, ...insertions] : insertions
 
+  /** @param {ModelObject} object */
+  function isNew (object) {
+    return journal.touched.get(nodeOf(object))?.known === false
+  }
+
   /** @param {Node} node */
   function isGone (node) {
     return !node.graph && removed.has(node)
   }
 }
+
+/**
+ * @param {any[]} list
+ * @param {ModelObject} object
+ */
+const isOnce = (list, object) => list.indexOf(object) === list.lastIndexOf(object)
 
 /**
  * Which objects went from one place to another.

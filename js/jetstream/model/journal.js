@@ -4,11 +4,17 @@
  */
 
 /**
+ * How an object was: whether it was in the graph, whether it ever was, and the values that it had.
+ *
+ * @typedef {{ attached: boolean, known: boolean, values: Map<Property, any> }} Touched
+ */
+
+/**
  * What the objects were like before they were touched: enough to take a change back, to tell what it
  * changed, and to write it down for the server.
  */
 export class Journal {
-  /** @type {Map<Node, { attached: boolean, values: Map<Property, any> }>} in the order of touching */
+  /** @type {Map<Node, Touched>} in the order of touching */
   touched = new Map()
 
   /**
@@ -18,7 +24,9 @@ export class Journal {
    */
   touch (node) {
     let entry = this.touched.get(node)
-    if (!entry) this.touched.set(node, entry = { attached: node.graph !== null, values: new Map() })
+    if (!entry) {
+      this.touched.set(node, entry = { attached: node.graph !== null, known: node.home !== null, values: new Map() })
+    }
     return entry
   }
 

@@ -16,7 +16,7 @@ const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-ru
 const program = process.env.JETSTREAM_BIN
 
 before(async () => {
-  site = program ? await realSite(program, ['--listen', '127.0.0.1:0', '--set', 'storage.memory=true']) : await modelSite()
+  site = program ? await realSite(program) : await modelSite()
   browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: FLAGS })
 })
 

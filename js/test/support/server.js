@@ -59,7 +59,8 @@ export class ModelServer {
   connect (url, connection) {
     const token = new URL(url).searchParams.get('x-jetstream-sessiontoken')
     let session = token ? this.sessions.get(token) : null
-    if (token && !session) {
+    const denied = token !== null && !session
+    if (denied) {
       connection.close(4096, '{"type":"session-token-unrecognized","message":"no such session"}')
     }
     if (session) {
@@ -68,7 +69,7 @@ export class ModelServer {
     }
     return {
       frame: text => {
-        if (this.dead) return
+        if (this.dead || denied) return
         for (const message of [].concat(JSON.parse(text))) {
           if (!session) session = this.#create(message, connection)
           else if (session.connection === connection) this.#message(session, message)

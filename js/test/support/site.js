@@ -2,8 +2,10 @@
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { createServer } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { WebSocketServer } from 'ws'
 import { NaiveScope } from './scope.js'
@@ -13,6 +15,7 @@ import { ModelServer } from './server.js'
  * @typedef {object} Site
  * @property {string} origin `http://host:port`
  * @property {ModelServer} [server] if it is the model server
+ * @property {() => Promise<void>} crash ends it without a warning, and starts it again in the same place
  * @property {() => Promise<void>} stop
  */
 
@@ -66,6 +69,10 @@ export async function modelSite () {
   return {
     origin: `http://127.0.0.1:${port}`,
     server,
+    crash: async () => {
+      server.sessions.clear()
+      for (const socket of sockets.clients) socket.terminate()
+    },
     stop: async () => {
       clearInterval(pings)
       for (const socket of sockets.clients) socket.terminate()
@@ -76,28 +83,46 @@ export async function modelSite () {
 }
 
 /**
- * The real server.
+ * The real server, with a folder of its own for what it stores.
  *
  * @param {string} program
- * @param {string[]} [settings] more arguments
  * @returns {Promise<Site>}
  */
-export async function realSite (program, settings = []) {
+export async function realSite (program) {
+  const folder = await mkdtemp(join(tmpdir(), 'jetstream-'))
+  let { server, origin } = await start(program, folder, '127.0.0.1:0')
+  const end = async (/** @type {NodeJS.Signals} */ signal) => {
+    const exited = once(server, 'exit')
+    server.kill(signal)
+    await exited
+  }
+  return {
+    origin,
+    crash: async () => {
+      await end('SIGKILL')
+      server = (await start(program, folder, new URL(origin).host)).server
+    },
+    stop: async () => {
+      await end('SIGTERM')
+      await rm(folder, { recursive: true })
+    }
+  }
+}
+
+/**
+ * @param {string} program
+ * @param {string} folder
+ * @param {string} address
+ */
+async function start (program, folder, address) {
   // What begins with JETSTREAM_ would be taken for its configuration.
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('JETSTREAM_')))
-  const server = spawn(program, ['serve', ...settings], { env, stdio: ['ignore', 'pipe', 'ignore'] })
-  const exited = once(server, 'exit')
+  const server = spawn(program, ['serve', '--listen', address], { cwd: folder, env, stdio: ['ignore', 'pipe', 'ignore'] })
   for await (const line of createInterface({ input: server.stdout })) {
-    const origin = /https?:\/\/[^\s/]+/.exec(line)?.[0] ?? /wss?:\/\/[^\s/]+/.exec(line)?.[0].replace('ws', 'http')
-    if (!origin) continue
+    const [, host] = /listening on wss?:\/\/(\S+)/.exec(line) ?? []
+    if (!host) continue
     server.stdout.resume()
-    return {
-      origin,
-      stop: async () => {
-        server.kill('SIGTERM')
-        await exited
-      }
-    }
+    return { server, origin: `http://${host}` }
   }
   throw new Error(`${program} ended before it listened`)
 }
