@@ -10,8 +10,10 @@ use crate::wire::change_set::Typing;
 use crate::wire::message::{ClientBody, ClientMessage, Dialect, RawFragment, ServerBody};
 use crate::wire::{decode, encode};
 
+mod scope;
 mod session;
 
+pub use scope::scope;
 pub use session::session;
 
 /// Reads `bytes` as a frame of either side, types every fragment in it and writes what was read.
@@ -256,6 +258,11 @@ mod tests {
         #[test]
         fn the_decoder_takes_any_text(text in "[\\[\\]{}:,\"0-9a-f\\\\\\-. ]{0,60}") {
             decoder(text.as_bytes());
+        }
+
+        #[test]
+        fn a_scope_takes_anything(bytes in prop::collection::vec(any::<u8>(), 0..3000)) {
+            scope(&bytes);
         }
 
         #[test]

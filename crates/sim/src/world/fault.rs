@@ -107,6 +107,7 @@ impl World {
             self.update(scope);
         }
         for client in 0..self.clients.len() {
+            self.fetch(client, None);
             let manner = self.clients[client].manner();
             if manner.dialect == Dialect::Original && manner.polite {
                 continue;
