@@ -3,19 +3,29 @@
 /// The candidate that `name` was probably meant to be, if one is close enough.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower = name.to_lowercase();
-    // A third of the letters may be wrong: `membrs` is `members_max` to nobody, `members_mx` is.
+    // A third of the letters may be wrong.
     let letters = name.chars().count();
     let allowed = (letters / 3).max(1);
-    candidates
-        .into_iter()
+    let candidates: Vec<&str> = candidates.into_iter().collect();
+    let misspelled = candidates
+        .iter()
         .filter(|candidate| candidate.chars().count().abs_diff(letters) <= allowed)
-        .map(|candidate| (distance(&lower, &candidate.to_lowercase()), candidate))
+        .map(|candidate| (distance(&lower, &candidate.to_lowercase()), *candidate))
         // Two names that have no letter in common are not close, however short.
         .filter(|(distance, candidate)| {
             *distance <= allowed && *distance < letters.max(candidate.chars().count())
         })
         .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
+        .map(|(_, candidate)| candidate);
+    misspelled.or_else(|| only_completion(&lower, &candidates))
+}
+
+/// The one candidate that begins with `name`, if that is no accident.
+fn only_completion<'a>(name: &str, candidates: &[&'a str]) -> Option<&'a str> {
+    let begins = |candidate: &&&str| candidate.to_lowercase().starts_with(name);
+    let mut completions = candidates.iter().filter(begins);
+    let first = completions.next()?;
+    (name.chars().count() >= BEGINNING_MIN && completions.next().is_none()).then_some(first)
 }
 
 /// How many letters have to be put in, taken out, replaced or swapped with their neighbour.
@@ -38,6 +48,9 @@ fn distance(from: &str, to: &str) -> usize {
     last[to.len()]
 }
 
+/// The fewest letters that say which name was begun.
+const BEGINNING_MIN: usize = 3;
+
 /// The longest part of a name that is compared with others, in characters.
 const NAME_MAX: usize = 64;
 
@@ -53,7 +66,8 @@ mod tests {
             ("Listen", Some("listen")),
             ("lsiten", Some("listen")),
             ("limit", Some("limits")),
-            ("members", None),
+            ("members", Some("members_max")),
+            ("li", None),
             ("member_max", Some("members_max")),
             ("zebra", None),
             ("l", None),

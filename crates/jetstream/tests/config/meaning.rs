@@ -243,3 +243,18 @@ fn every_limit_is_documented_with_its_default() {
         assert_eq!(line.contains("| yes |"), key.of_scope, "{line}");
     }
 }
+
+#[test]
+fn the_page_of_the_book_shows_what_happens() {
+    let page = include_str!("../../../../docs/configuration.md");
+    let block = |language: &str| {
+        let (_, rest) = page.split_once(&format!("```{language}\n")).unwrap();
+        rest.split_once("\n```").unwrap().0
+    };
+    let example = block("toml");
+    assert_eq!(loaded(example).scopes.len(), 2);
+    let mistaken = example
+        .replacen("x = \"Number\"", "x = \"Nmber\"", 1)
+        .replace("members_max = 50", "members = 50");
+    assert_eq!(load(&mistaken).unwrap_err().to_string(), block("text"));
+}
