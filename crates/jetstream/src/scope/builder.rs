@@ -8,7 +8,7 @@ use jetstream_core::limits::Limits;
 use jetstream_core::model::{Graph, ProcedureName};
 use jetstream_core::scope::{Options, Procedure};
 use parking_lot::Mutex;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::task::{Idle, ScopeTask};
 use super::{Phase, Scope, Shared, Status};
@@ -69,7 +69,8 @@ impl ScopeBuilder {
     /// The scope. Its task begins with the first use.
     pub fn build(self) -> Scope {
         let limits = &self.options.limits;
-        let (mailbox, requests) = mpsc::channel(limits.mailbox_requests_max.max(1));
+        let (mailbox, requests) =
+            mpsc::channel(limits.mailbox_requests_max.clamp(1, Semaphore::MAX_PERMITS));
         let (phase, phases) = watch::channel(Phase::Loading);
         let status = Arc::new(Status {
             name: self.name,

@@ -219,7 +219,7 @@ impl Scopes {
             builder = builder.storage(storage.clone());
         }
         if rule.template.is_family() {
-            let after = Duration::from_millis(rule.options.limits.scope_idle_ms);
+            let after = Duration::from_millis(rule.options.limits.scope_idle_ms).max(IDLE_MIN);
             let release = Self::release(Arc::downgrade(&self.0), asked.name.clone());
             builder = builder.idle(Idle { after, release });
         }
@@ -254,3 +254,6 @@ impl fmt::Debug for Scopes {
         f.debug_struct("Scopes").field("names", &templates).finish_non_exhaustive()
     }
 }
+
+/// A scope that is held but has no members looks again and again whether it is still held.
+const IDLE_MIN: Duration = Duration::from_millis(100);

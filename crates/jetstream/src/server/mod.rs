@@ -117,7 +117,9 @@ fn report(ended: Result<(), tokio::task::JoinError>) {
 async fn start(builder: ServerBuilder) -> io::Result<ServerHandle> {
     let ServerBuilder { transports, handlers, limits, metrics, admin, .. } = builder;
     let environment = Environment {
-        pending: Arc::new(Semaphore::new(limits.connections_pending_max)),
+        pending: Arc::new(Semaphore::new(
+            limits.connections_pending_max.min(Semaphore::MAX_PERMITS),
+        )),
         limits: limits.clone(),
         metrics: metrics.clone(),
     };

@@ -222,6 +222,19 @@ async fn binary_frames_and_fragmented_ones_are_read_like_text() {
 }
 
 #[tokio::test]
+async fn what_comes_in_one_packet_with_the_handshake_is_not_lost() {
+    let (mut listener, address) = listen(local(), |_| {}).await;
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let together = [HANDSHAKE.as_bytes(), &masked(0x81, b"in a hurry"), &masked(0x81, b"too")];
+    stream.write_all(&together.concat()).await.unwrap();
+    let mut connection = listener.accept().await.unwrap();
+    for expected in ["in a hurry", "too"] {
+        let received = poll_fn(|context| connection.source.poll_frame(context)).await;
+        assert!(matches!(received, Received::Frame(text) if &*text == expected));
+    }
+}
+
+#[tokio::test]
 async fn a_client_that_closes_gets_its_close_back_and_then_the_end() {
     let (mut listener, address) = listen(local(), |_| {}).await;
     let (mut stream, mut connection) = raw(&mut listener, address).await;
