@@ -9,6 +9,7 @@
 mod builder;
 mod changes;
 mod registry;
+mod store;
 mod task;
 mod template;
 

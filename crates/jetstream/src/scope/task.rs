@@ -22,11 +22,12 @@ use jetstream_core::time::{Millis, Now};
 use jetstream_core::wire::message::Dialect;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::store::Store;
 use super::{Joining, LookAt, Phase, Recipient, Request, ScopeError, Status, Updated};
 use crate::clock;
 use crate::future::{catch_panic, panic_text};
 use crate::metrics::{Counted, Metrics};
-use crate::storage::{Snapshot, Storage, StorageError, StoredScope};
+use crate::storage::{Storage, StorageError, StoredScope};
 
 /// Owns a scope.
 pub(super) struct ScopeTask {
@@ -64,13 +65,6 @@ struct Member {
     _counted: Counted,
 }
 
-struct Store {
-    storage: Arc<dyn Storage>,
-    key: StoredScope,
-    /// Commits since the last snapshot.
-    commits: usize,
-}
-
 /// What a scope does when nobody has used it for a while.
 pub(super) struct Idle {
     pub(super) after: Duration,
@@ -102,7 +96,7 @@ impl ScopeTask {
             requests,
             phase,
             beginning: Some(beginning),
-            store: storage.map(|storage| Store { storage, key, commits: 0 }),
+            store: storage.map(|storage| Store::new(storage, key)),
             metrics,
             idle,
             members: BTreeMap::new(),
@@ -160,17 +154,7 @@ impl ScopeTask {
         let (graph, options) = self.beginning.take().expect("a task runs once");
         let options = Options { repair_delay_ms: REPAIR_DELAY_MS, ..options };
         let Some(store) = &mut self.store else { return Ok(core::Scope::new(graph, options)) };
-        let (graph, revision) = match store.storage.load(&store.key).await? {
-            Some(stored) => {
-                store.commits = stored.commits.len();
-                stored.rebuild(store.key.schema.clone())?
-            }
-            None => {
-                let beginning = Snapshot::of(&graph, Revision(0));
-                store.storage.compact(&store.key, beginning).await?;
-                (graph, Revision(0))
-            }
-        };
+        let (graph, revision) = store.load(graph).await?;
         self.status.revision.store(revision.0, Ordering::Release);
         Ok(core::Scope::at_revision(graph, revision, options))
     }
@@ -276,8 +260,7 @@ impl ScopeTask {
         let Some(last) = self.commits.last() else { return Ok(()) };
         let revision = last.revision;
         if let Some(store) = &mut self.store {
-            store.storage.append(&store.key, &self.commits).await?;
-            store.commits += self.commits.len();
+            store.append(&self.commits).await?;
         }
         self.metrics.commits.inc_by(self.commits.len() as u64);
         self.status.revision.store(revision.0, Ordering::Release);
@@ -285,19 +268,10 @@ impl ScopeTask {
         scope.handle(now, Input::Persisted { revision }, &mut self.outputs);
         self.carry_out(now);
         self.tell_subscribers();
-        self.compact(scope).await
-    }
-
-    /// A snapshot now and then. Rare enough that its cost, which grows with the scope, is spread over as
-    /// many commits.
-    async fn compact(&mut self, scope: &core::Scope) -> Result<(), StorageError> {
-        let Some(store) = &mut self.store else { return Ok(()) };
-        if store.commits >= scope.graph().len().max(COMMITS_BETWEEN_SNAPSHOTS) {
-            let snapshot = Snapshot::of(scope.graph(), scope.revision());
-            store.storage.compact(&store.key, snapshot).await?;
-            store.commits = 0;
+        match &mut self.store {
+            Some(store) => store.compact(scope.graph(), scope.revision()).await,
+            None => Ok(()),
         }
-        Ok(())
     }
 
     fn carry_out(&mut self, now: Now) {
@@ -428,6 +402,3 @@ pub(super) fn guard<R>(run: impl FnOnce() -> R) -> Result<R, ScopeError> {
 /// How many requests are handled before their commits are stored and their members told. Large enough
 /// to share a flush of the disk, small enough that the first of them does not wait long.
 const BATCH_REQUESTS_MAX: usize = 64;
-
-/// How many commits there are at least between two snapshots.
-const COMMITS_BETWEEN_SNAPSHOTS: usize = 1000;

@@ -3,7 +3,8 @@
 //! A connection's way through here:
 //!
 //! 1. `establish`: by its token to its session, or by a handshake to a new one.
-//! 2. `session_task`: reads frames into the session's machine and carries out what it wants.
+//! 2. `session_task`: reads frames into the session's machine and carries out what it wants;
+//!    `outgoing`: what it asks of scopes waits for places in their mailboxes.
 //! 3. `cell`: the machine and the sink behind one lock, which scopes deliver into.
 //!
 //! Beside it: `request` (what the application is asked), `directory` and `token` (who is who), `health` and
@@ -15,6 +16,7 @@ mod request;
 
 mod cell;
 mod establish;
+mod outgoing;
 mod session_task;
 
 mod admin;

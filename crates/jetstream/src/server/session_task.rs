@@ -4,7 +4,7 @@
 //! into the [`SessionCell`]; so the session is delivered to even while this task waits for a
 //! place in a scope's mailbox, and neither can wait for the other.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::future::{pending, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -22,9 +22,10 @@ use tokio::time::{Sleep, sleep_until};
 use super::Shared;
 use super::cell::SessionCell;
 use super::establish::{goodbye, linger};
+use super::outgoing::{Outgoing, Place};
 use super::request::{FetchRequest, FetchVerdict};
 use crate::clock;
-use crate::future::{BoxFuture, catch_panic};
+use crate::future::catch_panic;
 use crate::metrics::{Counted, Metrics};
 use crate::scope::{Joining, Recipient, Request, Scope};
 use crate::transport::{FrameSink, FrameSource, FrameText, Received};
@@ -50,10 +51,8 @@ pub(super) struct SessionTask {
     /// The scope of the fetch that was accepted last, until it is joined.
     accepted: Option<(MessageIndex, Scope)>,
     memberships: HashMap<ScopeIndex, (Scope, MemberId)>,
-    /// Requests to scopes, in order. While there are any, no frames are read.
-    outgoing: VecDeque<Outgoing>,
-    /// A place in the mailbox of the first of them, while it is full.
-    place: Option<BoxFuture<'static, Place>>,
+    /// Requests to scopes. While there are any, no frames are read.
+    outgoing: Outgoing,
     /// The application's handlers at work.
     handlers: JoinSet<(MessageIndex, FetchVerdict)>,
     timer: Option<Timer>,
@@ -67,14 +66,6 @@ struct Live {
     sink: Arc<dyn FrameSink>,
     _counted: Counted,
 }
-
-struct Outgoing {
-    scope: Scope,
-    index: ScopeIndex,
-    request: Request,
-}
-
-type Place = Result<mpsc::OwnedPermit<Request>, mpsc::error::SendError<()>>;
 
 struct Timer {
     at: Millis,
@@ -112,8 +103,7 @@ impl SessionTask {
             replaced: None,
             accepted: None,
             memberships: HashMap::new(),
-            outgoing: VecDeque::new(),
-            place: None,
+            outgoing: Outgoing::default(),
             handlers: JoinSet::new(),
             timer: None,
             over: false,
@@ -168,7 +158,11 @@ impl SessionTask {
                     break;
                 }
                 Event::Verdict(message, verdict) => self.handle_verdict(message, verdict),
-                Event::Place(place) => self.handle_place(place),
+                Event::Place(place) => {
+                    if let Err(index) = self.outgoing.take_place(place) {
+                        self.scope_is_closed(index);
+                    }
+                }
                 Event::Writable => self.cell.writable(),
                 Event::Woken | Event::Time => {}
                 Event::Frame(text) => self.handle_frame(&text),
@@ -183,7 +177,7 @@ impl SessionTask {
     async fn next_event(&mut self) -> Event {
         let reads = self.outgoing.is_empty() && self.cell.wants_frames();
         let full = self.cell.full_sink();
-        let Self { cell, orders, connection, place, handlers, timer, .. } = self;
+        let Self { cell, orders, connection, outgoing, handlers, timer, .. } = self;
         tokio::select! {
             biased;
             Some(order) = orders.recv() => Event::Order(order),
@@ -192,7 +186,7 @@ impl SessionTask {
                 // Handlers catch their panics, and nobody cancels them.
                 Err(_) => Event::Woken,
             },
-            place = or_never(place.as_mut()) => Event::Place(place),
+            place = outgoing.place() => Event::Place(place),
             () = poll_fn(|context| match &full {
                 Some(sink) => sink.poll_writable(context),
                 None => Poll::Pending,
@@ -265,15 +259,6 @@ impl SessionTask {
             }
         };
         self.cell.input(clock::now(), input);
-    }
-
-    fn handle_place(&mut self, place: Place) {
-        self.place = None;
-        let Some(Outgoing { index, request, .. }) = self.outgoing.pop_front() else { return };
-        match place {
-            Ok(place) => drop(place.send(request)),
-            Err(_) => self.scope_is_closed(index),
-        }
     }
 
     /// Carries out everything that the last event has brought about.
@@ -356,34 +341,25 @@ impl SessionTask {
             recipient: self.cell.clone(),
         });
         self.memberships.insert(index, (scope.clone(), member));
-        self.outgoing.push_back(Outgoing { scope, index, request });
+        self.outgoing.push(scope, index, request);
     }
 
     fn request(&mut self, index: ScopeIndex, request: impl FnOnce(MemberId) -> Request) {
         if let Some((scope, member)) = self.memberships.get(&index) {
             let request = request(*member);
-            self.outgoing.push_back(Outgoing { scope: scope.clone(), index, request });
+            self.outgoing.push(scope.clone(), index, request);
         }
     }
 
     /// Puts requests into mailboxes until one is full. True: the machine was told something.
     fn post(&mut self) -> bool {
-        while self.place.is_none()
-            && let Some(Outgoing { scope, index, request }) = self.outgoing.pop_front()
-        {
-            match scope.try_send(request) {
-                Ok(()) => {}
-                Err(mpsc::error::TrySendError::Full(request)) => {
-                    self.place = Some(Box::pin(scope.mailbox().reserve_owned()));
-                    self.outgoing.push_front(Outgoing { scope, index, request });
-                }
-                Err(mpsc::error::TrySendError::Closed(_)) => {
-                    self.scope_is_closed(index);
-                    return true;
-                }
+        match self.outgoing.post() {
+            Ok(()) => false,
+            Err(index) => {
+                self.scope_is_closed(index);
+                true
             }
         }
-        false
     }
 
     fn scope_is_closed(&mut self, index: ScopeIndex) {
@@ -426,12 +402,12 @@ impl SessionTask {
             let Live { source, sink, .. } = connection;
             self.server.spawn(async move { goodbye(source, &*sink, &reason).await });
         }
-        self.outgoing.clear();
+        self.outgoing = Outgoing::default();
     }
 
     /// The server goes away: what was asked is answered, then the client is told to resume elsewhere.
     async fn go_away(&mut self) {
-        self.post_all().await;
+        self.outgoing.post_all().await;
         for (scope, _) in self.memberships.values() {
             // Answered behind what was asked before, and after that was told.
             let _ = scope.read(|_| ()).await;
@@ -444,16 +420,9 @@ impl SessionTask {
 
     /// Leaves all scopes, behind what the client has asked of them.
     async fn leave(&mut self) {
-        self.post_all().await;
+        self.outgoing.post_all().await;
         for (scope, member) in std::mem::take(&mut self.memberships).into_values() {
             let _ = scope.mailbox().send(Request::Leave(member)).await;
-        }
-    }
-
-    async fn post_all(&mut self) {
-        self.place = None;
-        while let Some(Outgoing { scope, request, .. }) = self.outgoing.pop_front() {
-            let _ = scope.mailbox().send(request).await;
         }
     }
 }
