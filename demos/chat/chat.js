@@ -19,7 +19,8 @@ const element = id => document.getElementById(id)
 /** The line of each message. */
 const lines = new Map()
 
-const session = await connect(`${location.origin.replace('http', 'ws')}/`, { onStatus: status => { element('status').textContent = WORDS[status] } })
+const url = `${location.origin.replace('http', 'ws')}/`
+const session = await connect(url, { onStatus: status => { element('status').textContent = WORDS[status] } })
 const room = await session.fetch('ChatRoom', ChatRoom)
 
 /** Who we are; remembered by this browser tab, found again among the room's users. */

@@ -10,6 +10,9 @@ const Shape = model('Shape', {
   selected: { type: Boolean, default: false, local: true }
 })
 const Canvas = model('Canvas', { name: String, shapes: [Shape] })
+// On the server cursors are models that live as long as the session that added them.
+const Cursor = model('Cursor', { name: String, x: Number, y: Number, color: Number })
+const Presence = model('Presence', { cursors: [Cursor] })
 
 const COLORS = [['Indigo', '#6366f1'], ['Teal', '#0d9488'], ['Amber', '#d97706'], ['Rose', '#e11d48'], ['Sky', '#0284c7']]
 const WORDS = { connecting: 'Connecting…', online: 'Live', waiting: 'Connection lost, trying again…', offline: 'Offline', closed: 'Closed' }
@@ -17,13 +20,15 @@ const BOARD = { width: 800, height: 600 }
 
 const element = id => document.getElementById(id)
 const board = element('board')
-/** The drawing of each shape. */
+/** The drawing of each shape and of each cursor. */
 const drawings = new Map()
 
-const session = await connect(`${location.origin.replace('http', 'ws')}/`, { batch: 'frame', onStatus: status => { element('status').textContent = WORDS[status] } })
+const url = `${location.origin.replace('http', 'ws')}/`
+const session = await connect(url, { batch: 'frame', onStatus: status => { element('status').textContent = WORDS[status] } })
 // `?board=team` is a board of its own.
 const named = new URLSearchParams(location.search).get('board')
 const canvas = await session.fetch(named ? `boards/${named}` : 'Canvas', Canvas)
+const presence = await session.fetch(`presence/${named ?? 'Canvas'}`, Presence)
 
 // -- What the board shows
 
@@ -70,7 +75,8 @@ function erase (shape) {
 /** The order of the collection is the order from back to front. */
 function arrange () {
   const order = canvas.shapes.map(shape => drawings.get(shape)).filter(Boolean)
-  if (order.some((drawing, place) => board.children[place] !== drawing)) board.append(...order)
+  const layer = element('shapes')
+  if (order.some((drawing, place) => layer.children[place] !== drawing)) layer.append(...order)
 }
 
 function showName () {
@@ -129,6 +135,56 @@ function add () {
   select(shape)
 }
 
+// -- Who else is here
+
+const NAMES = ['Otter', 'Heron', 'Lynx', 'Finch', 'Badger', 'Moth', 'Hare', 'Newt']
+const any = list => Math.floor(Math.random() * list.length)
+const me = new Cursor({ name: localStorage.getItem('name') ?? NAMES[any(NAMES)], color: any(COLORS) })
+
+presence.cursors.forEach(point)
+presence.on('add:cursors', point)
+presence.on('remove:cursors', cursor => drawings.get(cursor)?.remove())
+presence.on('treechange', showPeople)
+presence.cursors.push(me)
+// The server may have given our session up while we were away.
+me.on('detached', () => presence.cursors.push(me))
+element('who').value = me.name
+element('who').onchange = () => {
+  me.name = element('who').value
+  localStorage.setItem('name', me.name)
+}
+board.addEventListener('pointermove', event => {
+  const { x, y } = pointOf(event)
+  Object.assign(me, { x: Math.round(x), y: Math.round(y) })
+})
+board.addEventListener('pointerleave', () => Object.assign(me, { x: null, y: null }))
+// Not to be shown to others until the session has expired.
+addEventListener('pagehide', () => session.dispose())
+addEventListener('pageshow', ({ persisted }) => persisted && location.reload())
+
+function point (cursor) {
+  if (cursor === me) return
+  const drawing = document.createElementNS('http://www.w3.org/2000/svg', 'g')
+  drawing.classList.add('cursor')
+  drawing.innerHTML = '<path d="M0 0v20l5.5-5 3.5 8 4-1.7-3.5-7.8h7z" stroke="#fff" stroke-width="1.5"/><text x="18" y="28"></text>'
+  drawings.set(cursor, drawing)
+  element('cursors').append(drawing)
+  const show = () => {
+    drawing.style.display = cursor.x === null ? 'none' : ''
+    drawing.style.transform = `translate(${cursor.x ?? 0}px, ${cursor.y ?? 0}px)`
+    drawing.firstChild.setAttribute('fill', COLORS[colorOf(cursor)][1])
+    drawing.lastChild.textContent = cursor.name
+  }
+  cursor.on('change', show)
+  show()
+}
+
+function showPeople () {
+  const others = presence.cursors.filter(cursor => cursor !== me).map(({ name }) => name)
+  const people = others.length > 0 ? `Also here: ${others.join(', ')}` : 'Nobody else is here.'
+  if (element('people').textContent !== people) element('people').textContent = people
+}
+
 // -- The tools
 
 for (const [color, [name, value]] of COLORS.entries()) {
@@ -154,15 +210,17 @@ document.addEventListener('keydown', event => {
 
 session.on('status pending', showStatus)
 session.on('refused', ({ fragments }, scope) => {
-  element('notice').textContent = `The server refused ${fragments.length === 1 ? 'a change' : `${fragments.length} changes`} to ${scope.name}.`
+  const changes = fragments.length === 1 ? 'a change' : `${fragments.length} changes`
+  element('notice').textContent = `The server refused ${changes} to ${scope.name}.`
 })
 canvas.on('treechange', showTools)
 showStatus()
 showTools()
+showPeople()
 
 function showStatus () {
-  const { status, pendingCount } = session
-  const waits = pendingCount > 0 && status !== 'online'
+  const { status } = session
+  const waits = canvas.scope.pendingCount > 0 && status !== 'online'
   element('status').className = `status ${status}`
   element('status').textContent = WORDS[status] + (waits ? ': your changes wait' : '')
   element('cut').textContent = status === 'offline' ? 'Go online' : 'Go offline'

@@ -81,6 +81,13 @@ test('two pages of the shapes demo show the same, also after one was offline', a
 
   await bo.click('#undo')
   await alike([ann, bo], 2)
+
+  await ann.fill('#who', 'Ann')
+  await ann.press('#who', 'Enter')
+  await ann.hover('#board')
+  await bo.locator('.cursor', { hasText: 'Ann' }).waitFor()
+  await ann.goto('about:blank')
+  await bo.locator('#people', { hasText: 'Nobody else' }).waitFor()
   assert.deepEqual(errors, [])
 })
 

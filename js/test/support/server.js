@@ -17,6 +17,8 @@ class ServerSession {
   scopes = []
   /** @type {Connection | null} */
   connection = null
+  /** @type {[NaiveScope, any][]} what leaves with it: the removal of each such object, and where */
+  leaves = []
 
   /** @param {string} token */
   constructor (token) {
@@ -45,6 +47,8 @@ export class ModelServer {
   complaints = []
   /** @type {((answer: () => void) => void) | null} holds back answers to procedure calls */
   holdProcedures = null
+  /** Models whose objects live as long as the session that added them. @type {string[]} */
+  sessionModels = []
   /** Swallows what arrives, as a machine does that is no more. */
   dead = false
   #tokens = 0
@@ -169,6 +173,9 @@ export class ModelServer {
         return
       case 'SessionClose':
         this.sessions.delete(session.token)
+        for (const [scope, removal] of session.leaves) {
+          if (scope.sync([removal], false).applied.length > 0) this.tell(scope, [removal])
+        }
         session.connection?.close(4097, '{"type":"session-closed","message":"closed"}')
         return
       default: this.complaints.push(`a message of type ${message.type}`)
@@ -188,6 +195,9 @@ export class ModelServer {
     const { replies, applied } = scope.sync(fragments, atomic)
     session.send({ type: 'ScopeSyncReply', replyTo, fragmentReplies: replies })
     if (applied.length > 0) this.tell(scope, applied, session, scopeIndex)
+    for (const { type, uuid, clsName } of applied) {
+      if (type === 'add' && this.sessionModels.includes(clsName)) session.leaves.push([scope, { type: 'remove', uuid, clsName }])
+    }
   }
 
   /**

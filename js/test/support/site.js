@@ -25,6 +25,8 @@ const TYPES = { js: 'text/javascript', html: 'text/html' }
 const FOLDERS = [['/jetstream', '../../jetstream'], ['/test/', '../browser/'], ['/', '../../../demos/']]
 
 const SCHEMA = {
+  Cursor: { name: 'String', x: 'Number', y: 'Number', color: 'Number' },
+  Presence: { cursors: '[Cursor]' },
   Shape: { x: 'Number', y: 'Number', width: 'Number', height: 'Number', color: 'Number' },
   Canvas: { name: 'String', shapes: '[Shape]' },
   User: { username: 'String', color: 'Number', lastActive: 'Date' },
@@ -40,8 +42,10 @@ const SCHEMA = {
  */
 export async function modelSite () {
   const server = new ModelServer()
+  server.sessionModels = ['Cursor']
   server.scopes.set('Canvas', new NaiveScope(SCHEMA, 'ca000000-0000-4000-8000-000000000001', 'Canvas', { name: 'Shapes Demo' }))
   server.scopes.set('ChatRoom', new NaiveScope(SCHEMA, 'cb000000-0000-4000-8000-000000000001', 'ChatRoom', { name: 'Chat Demo' }))
+  server.scopes.set('presence/Canvas', new NaiveScope(SCHEMA, 'cc000000-0000-4000-8000-000000000001', 'Presence'))
   const http = createServer(async ({ url = '/' }, response) => {
     const path = url.split('?')[0].replace(/\/$/, '/index.html')
     const [prefix, folder] = FOLDERS.find(([prefix]) => path.startsWith(prefix)) ?? FOLDERS[0]

@@ -219,7 +219,7 @@ fn addresses_of_every_kind_are_taken() {
 fn the_demos_are_those_that_clients_in_the_field_know() {
     let config = loaded(include_str!("../../../../demos/jetstream.toml"));
     let names: Vec<_> = config.scopes.iter().map(|scope| scope.template.to_string()).collect();
-    assert_eq!(names, ["Canvas", "ChatRoom", "boards/{id}"]);
+    assert_eq!(names, ["Canvas", "ChatRoom", "boards/{id}", "presence/{id}"]);
     assert_eq!(
         properties(&config, "Shape"),
         ["x: Number", "y: Number", "width: Number", "height: Number", "color: Number"]
