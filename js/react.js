@@ -44,7 +44,8 @@ export function useModel (object, { deep = false } = {}) {
  */
 export function useCollection (object, property) {
   const last = useRef(/** @type {readonly unknown[]} */ ([]))
-  const subscribe = useCallback((/** @type {() => void} */ redraw) => object.on(`change:${property}`, redraw), [object, property])
+  const subscribe = useCallback((/** @type {() => void} */ redraw) =>
+    object.on(`change:${property}`, redraw), [object, property])
   const snapshot = () => {
     const now = /** @type {any} */ (object)[property]
     if (now.length !== last.current.length || last.current.some((element, place) => element !== now[place])) {

@@ -192,11 +192,10 @@ export class Replica {
   /**
    * All that is pending, to be stored; also what is being written, as it is now.
    *
-   * @returns {{ index: number | null, fragments: Fragment[], atomic: boolean, procedure?: string }[]}
+   * @returns {ReturnType<ChangeSet['save']>[]}
    */
   save () {
-    const pending = this.#pending.map(({ index, fragments, atomic, procedure }) =>
-      ({ index, fragments, atomic, procedure }))
+    const pending = this.#pending.map(changes => changes.save())
     const fragments = record(this.#open, this.#removed, false)
     return fragments.length > 0 ? [...pending, { index: null, fragments, atomic: false }] : pending
   }

@@ -10,8 +10,11 @@ import { Group, Shape, canvasWorld, storedTree, treeOf } from './support/canvas.
  * @typedef {{ who: number, what: string, pick: number, place: number, value: number }} Act
  */
 
-const ACTS = ['add', 'add', 'set', 'set', 'splice', 'remove', 'move', 'sort', 'group', 'lead', 'background',
-  'tags', 'twice', 'transaction', 'nest', 'undo', 'redo', 'wait', 'wait', 'long', 'cut', 'unreachable', 'reachable', 'freeze', 'forget', 'pause', 'resume']
+const ACTS = [
+  'add', 'add', 'set', 'set', 'splice', 'remove', 'move', 'sort', 'group', 'lead', 'background', 'tags',
+  'twice', 'transaction', 'nest', 'undo', 'redo', 'wait', 'wait', 'long', 'cut', 'unreachable', 'reachable',
+  'freeze', 'forget', 'pause', 'resume'
+]
 
 const act = fc.record({
   who: fc.nat(2),

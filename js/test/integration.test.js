@@ -93,7 +93,8 @@ test('a lost connection is resumed, and both sides catch up', async () => {
     const [mine, theirs] = [new Shape({ x: round }), new Shape({ x: -round })]
     ann.canvas.shapes.push(mine)
     bo.canvas.shapes.push(theirs)
-    const have = (/** @type {typeof ann} */ { canvas }) => [mine, theirs].every(({ uuid }) => canvas.shapes.some(shape => shape.uuid === uuid))
+    const have = (/** @type {typeof ann} */ { canvas }) =>
+      [mine, theirs].every(({ uuid }) => canvas.shapes.some(shape => shape.uuid === uuid))
     await until(() => have(ann) && have(bo))
   }
   await Promise.all([ann, bo].map(({ session }) => session.synced()))

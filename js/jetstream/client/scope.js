@@ -17,7 +17,9 @@ import { History } from './history.js'
 /**
  * Edits of a scope from before a reload, and the index under which the session has them on the way.
  *
- * @typedef {{ name: string, params: Record<string, unknown>, scopeIndex: number | null, pending: SavedChanges[] }} SavedScope
+ * @typedef {{
+ *   name: string, params: Record<string, unknown>, scopeIndex: number | null, pending: SavedChanges[]
+ * }} SavedScope
  */
 
 /** The server did not let us have a scope, or took it away. */
@@ -185,8 +187,9 @@ export class Scope {
 
   /** @returns {SavedScope} */
   save () {
-    const adopted = this.#adopted.map(({ index, fragments, atomic, procedure }) => ({ index, fragments, atomic, procedure }))
-    return { name: this.name, params: this.params, scopeIndex: this.scopeIndex, pending: [...adopted, ...this.#replica.save()] }
+    const { name, params, scopeIndex } = this
+    const adopted = this.#adopted.map(changes => changes.save())
+    return { name, params, scopeIndex, pending: [...adopted, ...this.#replica.save()] }
   }
 
   /** The session is another one: the scope is to be fetched again. */

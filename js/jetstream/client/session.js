@@ -366,7 +366,8 @@ export class Session {
           scope.refuse(changes, { type: 'too-large', message: 'the changes are more than fits into a message' })
           continue
         }
-        changes.index = this.#machine.send({ type: 'ScopeSync', scopeIndex, fragments, ...(atomic && { atomic, procedure }) })
+        const how = atomic ? { atomic, procedure } : {}
+        changes.index = this.#machine.send({ type: 'ScopeSync', scopeIndex, fragments, ...how })
       }
     }
     if (this.#toLeave.length > 0 && this.pendingCount === 0) {

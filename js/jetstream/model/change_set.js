@@ -74,6 +74,16 @@ export class ChangeSet {
   }
 
   /**
+   * What is needed to send it after a reload.
+   *
+   * @returns {{ index: number | null, fragments: Fragment[], atomic: boolean, procedure?: string }}
+   */
+  save () {
+    const { index, fragments, atomic, procedure } = this
+    return { index, fragments, atomic, procedure }
+  }
+
+  /**
    * Refuses every fragment for the same reason.
    *
    * @param {Rejection} error

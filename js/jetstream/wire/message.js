@@ -22,7 +22,13 @@
 /** @typedef {{ type: 'ScopeFetchReply', replyTo: number, scopeIndex?: number, error?: Rejection }} ScopeFetchReply */
 /** @typedef {{ type: 'ScopeState', scopeIndex: number, rootUUID: string, fragments: Fragment[] }} ScopeState */
 /** @typedef {{ type: 'ScopeSync', scopeIndex: number, fragments: Fragment[] }} ScopeSync */
-/** @typedef {{ type: 'ScopeSyncReply', replyTo: number, fragmentReplies: FragmentReply[], error?: Rejection }} ScopeSyncReply */
+/**
+ * @typedef {object} ScopeSyncReply
+ * @property {'ScopeSyncReply'} type
+ * @property {number} replyTo
+ * @property {FragmentReply[]} fragmentReplies
+ * @property {Rejection} [error]
+ */
 
 /**
  * What a session hands on to its scopes.

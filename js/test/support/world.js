@@ -166,7 +166,8 @@ export class World {
     const { WebSocket, clock, random } = this
     let session
     let failure
-    connect('ws://world', { WebSocket, clock, random, network: null, ...options }).then(made => { session = made }, error => { failure = error })
+    connect('ws://world', { WebSocket, clock, random, network: null, ...options })
+      .then(made => { session = made }, error => { failure = error })
     for (let turn = 0; turn < 100 && !session && !failure; turn++) await this.run(100)
     if (failure) throw failure
     return /** @type {import('../../jetstream.js').Session} */ (/** @type {unknown} */ (session))
