@@ -50,6 +50,8 @@ export class Replica {
   /** @type {{ changes: ChangeSet } | null} the transaction in which we are */
   #transaction = null
   #depth = 0
+  /** @type {ChangeSet[]} answered, and not told yet */
+  #settled = []
   /** @type {ScopeMessage[] | null} what came while we pause */
   #paused = null
   /** @type {Set<string>} objects of models that we do not know */
@@ -215,7 +217,21 @@ export class Replica {
     }
     const waiting = this.#paused ? [...this.#paused.splice(0), ...messages] : messages
     const first = waiting.findIndex(message => !this.#confirms(message))
-    if (first >= 0) this.#rebase(() => waiting.slice(first).forEach(message => this.#take(message)))
+    this.#report()
+    if (first < 0) return
+    /** @type {unknown} */
+    let misfit
+    this.#rebase(() => {
+      for (const message of waiting.slice(first)) {
+        try {
+          this.#take(message)
+        } catch (error) {
+          // The answers behind it count all the same.
+          misfit ??= error
+        }
+      }
+    })
+    if (misfit) throw misfit
   }
 
   /** Keeps what comes waiting, for as long as an animation runs, say. */
@@ -256,9 +272,10 @@ export class Replica {
    * @param {import('./wire/message.js').Rejection} error
    */
   refuse (changes, error) {
-    this.#rebase(() => this.#pending.splice(this.#pending.indexOf(changes), 1))
-    changes.settleAll(error)
-    this.#hooks.settled(changes)
+    this.#rebase(() => {
+      this.#pending.splice(this.#pending.indexOf(changes), 1)
+      this.#settleAll(changes, error)
+    })
   }
 
   /**
@@ -269,10 +286,7 @@ export class Replica {
   abandon (error) {
     this.#seal()
     this.#rebase(() => {
-      for (const changes of this.#pending.splice(0)) {
-        changes.settleAll(error)
-        this.#hooks.settled(changes)
-      }
+      for (const changes of this.#pending.splice(0)) this.#settleAll(changes, error)
     })
   }
 
@@ -312,6 +326,10 @@ export class Replica {
     const { fragments } = changes
     const replies = fragments.map((_, i) => error ? { error } : fragmentReplies[i] ?? {})
     const accepted = fragments.filter((_, i) => !replies[i].error)
+    this.#settle(changes, fragments.flatMap((fragment, i) => {
+      const { error } = replies[i]
+      return error ? [{ fragment, error }] : []
+    }))
     if (!settled && !changes.foreign && !new Draft(this.graph, accepted).repeats) {
       const modified = fragments.flatMap(({ uuid, clsName }, i) => {
         const properties = replies[i].modifications
@@ -320,10 +338,6 @@ export class Replica {
       this.#apply(accepted)
       this.#apply(modified)
     }
-    this.#settle(changes, fragments.flatMap((fragment, i) => {
-      const { error } = replies[i]
-      return error ? [{ fragment, error }] : []
-    }))
   }
 
   /** @param {ScopeState} state */
@@ -370,10 +384,7 @@ export class Replica {
     // Objects that it adds are there: it was applied. A procedure may have had effects that nobody sees
     // here, so it is not called a second time.
     if (applied) this.#settle(changes, [])
-    else {
-      changes.settleAll({ type: 'outcome-unknown', message: 'the session ended before the answer came' })
-      this.#hooks.settled(changes)
-    }
+    else this.#settleAll(changes, { type: 'outcome-unknown', message: 'the session ended before the answer came' })
   }
 
   /**
@@ -383,7 +394,20 @@ export class Replica {
   #settle (changes, reasons) {
     changes.journal = null
     changes.settle(reasons)
-    this.#hooks.settled(changes)
+    this.#settled.push(changes)
+  }
+
+  /**
+   * @param {ChangeSet} changes
+   * @param {import('./wire/message.js').Rejection} error
+   */
+  #settleAll (changes, error) {
+    this.#settle(changes, changes.fragments.map(fragment => ({ fragment, error })))
+  }
+
+  /** Says what was answered, when everything is in its place again: whoever hears it may edit. */
+  #report () {
+    for (const changes of this.#settled.splice(0)) this.#hooks.settled(changes)
   }
 
   /**
@@ -412,6 +436,7 @@ export class Replica {
       graph.watch = null
       this.#lose(refused)
       publish(watch, 'remote')
+      this.#report()
     }
   }
 
@@ -447,9 +472,8 @@ export class Replica {
    */
   #lose (fragments) {
     if (fragments.length === 0) return
-    const changes = new ChangeSet(fragments)
-    changes.settleAll({ type: 'could-not-apply-sync-message', message: 'an object that was edited is gone' })
-    this.#hooks.settled(changes)
+    this.#settleAll(new ChangeSet(fragments),
+      { type: 'could-not-apply-sync-message', message: 'an object that was edited is gone' })
   }
 
   /**

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Refused } from '../jetstream.js'
+import { nodeOf } from '../jetstream/model/object.js'
 import { Canvas, ROOT, Shape, canvasWorld, fetchCanvas, newScope, storedTree, treeOf } from './support/canvas.js'
 
 test('a pending value is not overwritten by an older one of somebody else', async () => {
@@ -102,6 +103,18 @@ test('nobody has to look at a refusal', async () => {
   await world.run(100)
   assert.equal(ann.name, 'Demo')
   assert.deepEqual(refused.map(({ state }) => state), ['refused', 'refused'])
+})
+
+test('whoever hears of a refusal may edit', async () => {
+  const { world, scope, canvases: [ann] } = await canvasWorld(1, { latency: [50, 50] })
+  scope.refuse = ({ properties }) => properties?.name === 'no' ? 'no' : null
+  ann.scope?.on('refused', () => { ann.name = 'instead' })
+  ann.name = 'no'
+  await world.run(10)
+  ann.shapes.push(new Shape({ x: 1 }))
+  await world.run(1000)
+  assert.equal(ann.name, 'instead')
+  assert.deepEqual(treeOf(ann), storedTree(scope))
 })
 
 test('what a refused ChangeSet carried falls with it', async () => {
@@ -312,6 +325,21 @@ test('a state that does not fit what came before is asked for afresh', async () 
   assert.equal(ann.shapes[0].x, 1)
   assert.deepEqual(treeOf(ann), storedTree(scope))
   assert.equal(session.pendingCount, 0)
+})
+
+test('answers that come with a change that does not fit count all the same', async () => {
+  const { canvases: [ann] } = await canvasWorld(1)
+  const { replica } = /** @type {import('../jetstream/model/graph.js').Graph} */ (nodeOf(ann).graph)
+  const change = ann.transaction(() => { ann.name = 'mine' })
+  const [sent] = replica.unsent()
+  sent.index = 77
+  const misfit = { type: 'change', uuid: ROOT, clsName: 'Canvas', properties: { background: '5a000000-0000-4000-8000-000000000009' } }
+  assert.throws(() => replica.receive([
+    { type: 'ScopeSync', index: 1, scopeIndex: 0, fragments: /** @type {any} */ ([misfit]) },
+    { type: 'ScopeSyncReply', index: 2, replyTo: 77, fragmentReplies: [{}] }
+  ]), /no object 5a/)
+  await change.accepted
+  assert.deepEqual([ann.name, replica.pendingCount], ['mine', 0])
 })
 
 test('a scope that was left hears no more', async () => {

@@ -217,6 +217,8 @@ export class Session {
 
   /** @param {Scope} scope */
   refetch (scope) {
+    // It may be under way already.
+    if (scope.scopeIndex === null) return
     this.#leave(scope)
     scope.refetch()
     this.#pump()
