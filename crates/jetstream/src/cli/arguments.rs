@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::tail::Tail;
 use crate::config::{Setting, Variables, variables};
 
 /// A real-time server that keeps typed models in sync between many clients.
@@ -32,6 +33,8 @@ pub(super) enum Command {
         /// The configuration file; without it as for `serve`.
         file: Option<PathBuf>,
     },
+    /// Prints what is in a scope, and then what happens to it.
+    Tail(Tail),
 }
 
 #[derive(Debug, Args)]

@@ -1,14 +1,16 @@
-//! The command `jetstream`: `serve`, `check`, `--version`.
+//! The command `jetstream`: `serve`, `check`, `tail`, `--version`.
 //!
 //! - `arguments`: what can be said on the command line and in the environment.
 //! - `logs`: where events go.
 //! - `pages`: the demos in a browser.
 //! - `serve`: a server from its configuration to its last connection.
+//! - `tail`: a client that prints what happens to a scope.
 
 mod arguments;
 mod logs;
 mod pages;
 mod serve;
+mod tail;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -58,6 +60,7 @@ fn run(arguments: impl Iterator<Item = OsString>, environment: Vec<(String, Stri
             Ok((config, _)) => serve::serve(&config, &others, &arguments.logs),
             Err(error) => refuse(&error),
         },
+        Command::Tail(arguments) => tail::tail(arguments),
     }
 }
 

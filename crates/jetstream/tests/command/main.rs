@@ -5,3 +5,4 @@ mod check;
 mod peer;
 mod process;
 mod serve;
+mod tail;

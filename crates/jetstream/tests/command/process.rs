@@ -40,7 +40,7 @@ pub(crate) fn run(mut command: Command) -> Ended {
     Ended { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
 }
 
-/// A server that runs until it is told to stop, or dropped.
+/// A server, or another command, that runs until it is told to stop, or dropped.
 pub(crate) struct Serving {
     child: Child,
     lines: mpsc::Receiver<String>,
@@ -70,16 +70,19 @@ impl Serving {
 
     /// The address behind `words` in the next line that the server prints.
     pub(crate) fn address(&mut self, words: &str) -> String {
-        match self.lines.recv_timeout(PATIENCE) {
-            Ok(line) => match line.strip_prefix(words) {
-                Some(address) => address.to_owned(),
-                None => panic!("expected {words:?}, found {line:?}"),
-            },
-            Err(error) => {
-                let _ = self.child.kill();
-                panic!("{error}: the server printed nothing more; its log: {}", self.log());
-            }
+        let line = self.line();
+        match line.strip_prefix(words) {
+            Some(address) => address.to_owned(),
+            None => panic!("expected {words:?}, found {line:?}"),
         }
+    }
+
+    /// The next line that it prints.
+    pub(crate) fn line(&mut self) -> String {
+        self.lines.recv_timeout(PATIENCE).unwrap_or_else(|error| {
+            let _ = self.child.kill();
+            panic!("{error}: it printed nothing more; its log: {}", self.log());
+        })
     }
 
     pub(crate) fn signal(&self, name: &str) {
