@@ -32,7 +32,7 @@ async fn a_connection_that_says_nothing_is_closed_in_time() {
     assert_eq!(before.elapsed().as_secs(), 10);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn two_thousand_silent_connections_disturb_nobody() {
     let world = World::with(|builder| builder.transport(WebSocket::bind("127.0.0.1:0"))).await;
     let address = world.server.local_addr();

@@ -35,7 +35,7 @@ async fn what_was_missed_comes_with_the_resume() {
     assert_eq!(world.server.metrics().sessions_resumed.get(), 1);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_newer_connection_takes_over_and_the_older_one_is_told() {
     let world = World::new().await;
     let (mut ann, mut bo) = (world.member().await, world.member().await);

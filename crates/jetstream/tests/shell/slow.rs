@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::client::Client;
 use crate::world::{ROOT, World};
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_client_that_does_not_read_is_bounded_and_catches_up_and_nobody_notices() {
     let bound = 200_000;
     let world = World::with_limits(|limits| limits.backlog_bytes_max = bound).await;
@@ -35,7 +35,7 @@ async fn a_client_that_does_not_read_is_bounded_and_catches_up_and_nobody_notice
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_scope_that_is_busy_makes_its_members_wait_and_loses_nothing() {
     let world = World::with_limits(|limits| limits.mailbox_requests_max = 2).await;
     let mut clients: Vec<Client> = Vec::new();

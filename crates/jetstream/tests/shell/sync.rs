@@ -16,7 +16,7 @@ async fn two_clients_sync_over_memory() {
     .await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn two_clients_sync_over_websocket() {
     let world = World::with(|builder| builder.transport(WebSocket::bind("127.0.0.1:0"))).await;
     let address = world.server.local_addr();
@@ -70,7 +70,7 @@ async fn messages_that_come_with_the_session_create_are_not_lost() {
     assert_eq!(ann.next().await["type"], "ScopeState");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn every_change_is_told_to_every_other_member_once_and_in_order() {
     let world = World::new().await;
     let mut clients = Vec::new();
@@ -94,7 +94,7 @@ async fn every_change_is_told_to_every_other_member_once_and_in_order() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn one_scope_is_served_by_several_servers() {
     let (one, other) = (World::new().await, World::new().await);
     let shared = one.canvas.clone();
