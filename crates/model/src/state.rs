@@ -80,7 +80,7 @@ pub fn state_of<M: Model>(root: M) -> Result<(ObjectId, Vec<Fragment>), WriteErr
 ///
 /// # Errors
 ///
-/// What no property can hold, and every [`Id`](crate::Id) that leads nowhere.
+/// What no property can hold, and every [`Id`] that leads nowhere.
 pub fn graph_of<M: Model>(root: M) -> Result<Graph, NewScopeError> {
     let (id, fragments) = state_of(root)?;
     Graph::from_state(M::schema(), id, fragments).map_err(NewScopeError::State)

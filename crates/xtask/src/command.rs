@@ -1,7 +1,7 @@
 //! Runs a program, shows what it prints, and keeps it for counting.
 
 use std::io::{BufRead, BufReader, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{Sender, channel};
 use std::thread;
@@ -64,4 +64,10 @@ pub fn exists(program: &str) -> bool {
         .stdin(Stdio::null())
         .status();
     tried.is_ok_and(|status| status.success())
+}
+
+/// The file that would be started under this name.
+pub fn locate(program: &str) -> Option<PathBuf> {
+    let folders = std::env::var_os("PATH")?;
+    std::env::split_paths(&folders).map(|folder| folder.join(program)).find(|path| path.is_file())
 }

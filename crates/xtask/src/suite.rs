@@ -103,7 +103,7 @@ fn node(root: &Path, folder: &'static str) -> Result<Counts, String> {
 fn browser(root: &Path) -> Result<Counts, String> {
     let browser = tools::require_browser(root)?;
     let mut environment = environment(root);
-    environment.push(("CHROMIUM", browser.to_owned()));
+    environment.push(("CHROMIUM", browser.display().to_string()));
     let path = root.join("js");
     count(Runner::Node, command::run(&path, "npm", &["run", "test:browser"], &environment)?)
 }

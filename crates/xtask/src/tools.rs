@@ -1,6 +1,6 @@
 //! What the suite needs on the machine besides Rust: Node, and a browser where a test drives one.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::command;
 
@@ -23,9 +23,9 @@ pub fn install_packages(root: &Path, folder: &str) -> Result<(), String> {
 }
 
 /// The browser that tests may drive, installed from the system's packages if it is missing.
-pub fn require_browser(root: &Path) -> Result<&'static str, String> {
+pub fn require_browser(root: &Path) -> Result<PathBuf, String> {
     const BROWSERS: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
-    let find = || BROWSERS.into_iter().find(|browser| command::exists(browser));
+    let find = || BROWSERS.into_iter().find_map(command::locate);
     if let Some(browser) = find() {
         return Ok(browser);
     }

@@ -1,6 +1,6 @@
 //! A ChangeSet on trial: what a graph would be, worked out beside it and without touching it.
 //!
-//! A [`Draft`] keeps only what differs from its graph. It either becomes a [`Plan`], which the graph
+//! A `Draft` keeps only what differs from its graph. It either becomes a [`Plan`], which the graph
 //! applies as a whole, or is dropped.
 
 use std::collections::{HashMap, HashSet};

@@ -2,14 +2,11 @@
 //!
 //! Each object knows its parents (who refers to it, and how often), and *hangs* from one of them, so
 //! that following the hanging leads to the root. When an object loses a parent that it does not hang
-//! from, nothing has to be looked at; when it loses the one that it hangs from, [`settle`] looks for
+//! from, nothing has to be looked at; when it loses the one that it hangs from, `settle` looks for
 //! another, and only for it and for what hangs from it. So the cost of a change depends on the change,
 //! never on the number of objects.
 //!
-//! A graph only changes by applying a [`Plan`], which a [`Draft`] worked out without touching it.
-//!
-//! [`settle`]: super::settle
-//! [`Draft`]: super::draft::Draft
+//! A graph only changes by applying a [`Plan`], which a `Draft` worked out without touching it.
 
 use std::collections::HashMap;
 use std::sync::Arc;

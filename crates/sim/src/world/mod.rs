@@ -1,6 +1,6 @@
 //! A server, its clients and everything between them, in one thread and without a clock.
 //!
-//! The world keeps an agenda: what arrives, what is due, what somebody is about to do. [`World::step`]
+//! The world keeps an agenda: what arrives, what is due, what somebody is about to do. `World::step`
 //! jumps to the next time on it and does one of the things that stand there; which one, the dice say.
 //! Everything that happens is told to the [`property`](crate::property) checks at once.
 
