@@ -68,3 +68,8 @@ pub use raw::RawScope;
 pub use scope::{Pending, Scope, TypedScope, UpdateError};
 pub use session::{ConnectError, Connector, FetchError, Session, SessionState, connect};
 pub use websocket::{UrlError, WebSocket};
+
+/// The examples of the book's page on this client.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/guide/rust-client.md")]
+struct Guide;
