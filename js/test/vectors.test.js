@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { model, self } from '../jetstream.js'
+import { ChangeSet } from '../jetstream/model/change_set.js'
 import { Draft } from '../jetstream/model/draft.js'
 import { applyEdits, diff } from '../jetstream/model/sequence.js'
 import { Replica } from '../jetstream/replica.js'
@@ -29,26 +30,53 @@ for (const { id, why, list, edits, result } of vectors('edits')) {
 }
 
 for (const { id, why, before, fragments, after, refused = [], atomic = false } of vectors('change_sets')) {
-  const named = fragments.map((/** @type {any} */ fragment) => ({ ...fragment, clsName: 'Node' }))
   test(`change_sets/${id}: ${why}`, () => {
     const replica = replicaOf(before)
-    const accepted = named.filter((/** @type {any} */ _, /** @type {number} */ place) => !refused.includes(place))
+    const accepted = named(fragments).filter((/** @type {any} */ _, /** @type {number} */ place) => !refused.includes(place))
     replica.receive([{ type: 'ScopeSync', index: 1, scopeIndex: 0, fragments: accepted }])
     assert.deepEqual(stateOf(replica), after)
   })
   test(`change_sets/${id}, not judged yet`, () => {
     const replica = replicaOf(before)
-    new Draft(replica.graph, named).tryAll(atomic)
+    new Draft(replica.graph, named(fragments)).tryAll(atomic)
     assert.deepEqual(stateOf(replica), after)
   })
 }
 
-/** @param {Record<string, any>} objects */
-function replicaOf (objects) {
+for (const { id, why, before, edits, steps, shown } of vectors('replicas')) {
+  test(`replicas/${id}: ${why}`, () => {
+    const pending = edits.map((/** @type {any} */ { fragments, atomic }, /** @type {number} */ edit) =>
+      Object.assign(new ChangeSet(named(fragments), { atomic }), { index: edit }))
+    const replica = replicaOf(before, pending)
+    for (const { receive, answer, refused = [], modifications = {} } of steps) {
+      replica.receive([receive
+        ? { type: 'ScopeSync', index: 1, scopeIndex: 0, fragments: named(receive) }
+        : {
+            type: 'ScopeSyncReply',
+            index: 1,
+            replyTo: answer,
+            fragmentReplies: edits[answer].fragments.map((/** @type {unknown} */ _, /** @type {number} */ place) =>
+              refused.includes(place) ? { error: { message: 'refused' } } : { modifications: modifications[place] })
+          }])
+    }
+    assert.deepEqual(stateOf(replica), shown)
+  })
+}
+
+/** @param {any[]} fragments */
+function named (fragments) {
+  return fragments.map(fragment => ({ ...fragment, clsName: 'Node' }))
+}
+
+/**
+ * @param {Record<string, any>} objects
+ * @param {ChangeSet[]} [pending]
+ */
+function replicaOf (objects, pending = []) {
   const replica = new Replica(Node, { edited () {}, objectsMax: () => 1000, settled () {}, recorded () {} })
   const fragments = Object.entries(objects).map(([uuid, properties]) =>
     ({ type: uuid === ROOT ? 'change' : 'add', uuid, clsName: 'Node', properties }))
-  replica.start({ type: 'ScopeState', scopeIndex: 0, rootUUID: ROOT, fragments: /** @type {any} */ (fragments) }, { lost: false })
+  replica.start({ type: 'ScopeState', scopeIndex: 0, rootUUID: ROOT, fragments: /** @type {any} */ (fragments) }, { lost: false, adopted: pending })
   return replica
 }
 

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jetstream_core::limits::Limits;
-use jetstream_core::model::{Graph, JudgeLimits, Schema, Value, judge};
+use jetstream_core::model::{ChangeSet, Graph, JudgeLimits, Rejection, Schema, Value, judge};
+use jetstream_core::replica::Replica;
 use jetstream_core::wire::change_set::Typing;
 use jetstream_core::wire::message::{Dialect, RawFragment};
 use jetstream_core::wire::print;
@@ -43,6 +44,33 @@ struct ChangeSetCase {
     #[serde(default)]
     refused: Vec<usize>,
     after: Objects,
+}
+
+#[derive(Deserialize)]
+struct ReplicaCase {
+    id: String,
+    why: String,
+    before: Objects,
+    edits: Vec<EditCase>,
+    steps: Vec<Step>,
+    shown: Objects,
+}
+
+#[derive(Deserialize)]
+struct EditCase {
+    fragments: Vec<Map<String, Json>>,
+    #[serde(default)]
+    atomic: bool,
+}
+
+#[derive(Deserialize)]
+struct Step {
+    receive: Option<Vec<Map<String, Json>>>,
+    answer: Option<usize>,
+    #[serde(default)]
+    refused: Vec<usize>,
+    #[serde(default)]
+    modifications: BTreeMap<String, Json>,
 }
 
 fn cases<T: for<'de> Deserialize<'de>>(text: &str) -> Vec<T> {
@@ -91,6 +119,19 @@ fn sync(graph: &mut Graph, fragments: &[RawFragment], atomic: bool) -> Vec<usize
     }
     graph.check().unwrap();
     refused
+}
+
+/// Fragments as they stand in the cases, typed.
+fn typed(fragments: Vec<Map<String, Json>>, atomic: bool) -> ChangeSet {
+    let (schema, limits) = (schema(), Limits::default());
+    let typing = Typing { schema: &schema, dialect: Dialect::V1, limits: &limits };
+    let named: Vec<_> = fragments.into_iter().map(named).collect();
+    typing.change_set(&named, atomic, None)
+}
+
+fn named(mut fragment: Map<String, Json>) -> RawFragment {
+    fragment.insert("clsName".to_owned(), json!("Node"));
+    raw(&Json::Object(fragment))
 }
 
 /// What is set, by object and property.
@@ -165,17 +206,45 @@ fn edits() {
 #[test]
 fn change_sets() {
     for case in cases::<ChangeSetCase>(include_str!("../../../vectors/change_sets.json")) {
-        let fragments: Vec<_> = case
-            .fragments
-            .into_iter()
-            .map(|mut fragment| {
-                fragment.insert("clsName".to_owned(), json!("Node"));
-                raw(&Json::Object(fragment))
-            })
-            .collect();
+        let fragments: Vec<_> = case.fragments.into_iter().map(named).collect();
         let mut graph = graph(&case.before);
         let refused = sync(&mut graph, &fragments, case.atomic);
         assert_eq!(refused, case.refused, "{}: {}", case.id, case.why);
         assert_eq!(objects(&graph), case.after, "{}: {}", case.id, case.why);
+    }
+}
+
+#[test]
+fn replicas() {
+    for case in cases::<ReplicaCase>(include_str!("../../../vectors/replicas.json")) {
+        let mut replica = Replica::new(graph(&case.before));
+        let mut edits = Vec::new();
+        for edit in case.edits {
+            let count = edit.fragments.len();
+            edits.push((replica.edit(typed(edit.fragments, edit.atomic)).unwrap(), count));
+        }
+        for step in case.steps {
+            if let Some(fragments) = step.receive {
+                let fragments = typed(fragments, false).fragments.into_iter();
+                replica.receive(fragments.map(Result::unwrap).collect()).unwrap();
+            }
+            let Some((edit, count)) = step.answer.map(|answer| edits[answer]) else { continue };
+            let replies: Vec<_> = (0..count)
+                .map(|place| match step.refused.contains(&place) {
+                    true => Err(Rejection::message("refused")),
+                    false => Ok(()),
+                })
+                .collect();
+            let modifications = step.modifications.into_iter().map(|(place, properties)| {
+                let change = json!({ "type": "change", "uuid": ROOT, "properties": properties });
+                let Json::Object(change) = change else { unreachable!("written one line above") };
+                let [Ok(change)] = &typed(vec![change], false).fragments[..] else {
+                    panic!("{}: {properties} cannot be read", case.id)
+                };
+                (place.parse().unwrap(), change.properties.clone())
+            });
+            replica.answer(edit, &replies, modifications.collect()).unwrap();
+        }
+        assert_eq!(objects(replica.shown()), case.shown, "{}: {}", case.id, case.why);
     }
 }
