@@ -43,7 +43,7 @@ async function client () {
       sockets.push(this)
     }
   }
-  const session = await connect(site.origin.replace('http', 'ws'), { WebSocket: /** @type {any} */ (Socket) })
+  const session = await connect(site.origin.replace('http', 'ws'), { WebSocket: Socket })
   sessions.push(session)
   return { session, cut: () => sockets.splice(0).forEach(socket => socket.terminate()) }
 }
