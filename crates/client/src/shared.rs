@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use jetstream_core::model::effects::Effects;
@@ -20,6 +21,9 @@ use crate::session::SessionState;
 /// The machine behind a lock, and who waits for what.
 pub(crate) struct Shared {
     inner: Mutex<Inner>,
+    /// Copies whose handles were dropped. Handles are dropped anywhere, also while `inner` is locked.
+    dropped: Mutex<Vec<CopyId>>,
+    closing: AtomicBool,
     /// Wakes the task: there may be something to send, or the session is to end.
     wake: Notify,
     state: watch::Sender<SessionState>,
@@ -32,7 +36,6 @@ struct Inner {
     client: Client,
     events: Vec<Event>,
     waiters: Waiters,
-    closing: bool,
 }
 
 #[derive(Default)]
@@ -71,10 +74,11 @@ impl Shared {
             client: Client::new(config, jitter_seed),
             events: Vec::new(),
             waiters: Waiters::default(),
-            closing: false,
         };
         Self {
             inner: Mutex::new(inner),
+            dropped: Mutex::default(),
+            closing: AtomicBool::new(false),
             wake: Notify::new(),
             state: watch::Sender::new(SessionState::Connecting),
             pending: watch::Sender::new(0),
@@ -141,18 +145,15 @@ impl Shared {
         feed
     }
 
+    /// Leaves a scope whose last handle is dropped. Waits for nothing.
     pub(crate) fn leave(&self, copy: CopyId) {
-        let mut inner = self.inner.lock();
-        inner.client.leave(copy);
-        inner.waiters.fetches.remove(&copy);
-        inner.waiters.raw.remove(&copy);
-        drop(inner);
+        self.dropped.lock().push(copy);
         self.wake.notify_one();
     }
 
-    /// Ends the session, after what was edited before is sent.
+    /// Ends the session, after what was edited before is sent. Waits for nothing.
     pub(crate) fn close(&self) {
-        self.inner.lock().closing = true;
+        self.closing.store(true, Ordering::Release);
         self.wake.notify_one();
     }
 
@@ -190,6 +191,17 @@ impl Shared {
 
     pub(crate) async fn woken(&self) {
         self.wake.notified().await;
+        self.leave_dropped();
+    }
+
+    fn leave_dropped(&self) {
+        let dropped = std::mem::take(&mut *self.dropped.lock());
+        let mut inner = self.inner.lock();
+        for copy in dropped {
+            inner.client.leave(copy);
+            inner.waiters.fetches.remove(&copy);
+            inner.waiters.raw.remove(&copy);
+        }
     }
 
     pub(crate) fn token(&self) -> Option<String> {
@@ -197,7 +209,7 @@ impl Shared {
     }
 
     pub(crate) fn is_closing(&self) -> bool {
-        self.inner.lock().closing
+        self.closing.load(Ordering::Acquire)
     }
 
     /// Whether every edit is answered.
@@ -219,7 +231,7 @@ impl Shared {
     /// It is over: whoever waits is told.
     pub(crate) fn finish(&self) {
         let mut inner = self.inner.lock();
-        inner.closing = true;
+        self.closing.store(true, Ordering::Release);
         self.set_state(SessionState::Closed);
         let Inner { client, events, .. } = &mut *inner;
         client.abandon(&closed(), events);

@@ -120,6 +120,14 @@ impl Copy {
         given_up
     }
 
+    /// An edit that cannot be sent is taken back.
+    pub(super) fn give_up(&mut self, edit: EditId, why: Rejection) -> NotApplied {
+        let Some(replica) = &mut self.replica else { return NotApplied::Closed(why) };
+        let fragments = replica.changes(edit).map_or(1, |changes| changes.fragments.len());
+        replica.settle(edit);
+        NotApplied::Refused(vec![Err(why); fragments])
+    }
+
     /// The first state, or a fresh one. Gives the edits of which it shows what became of them.
     pub(super) fn take_state(
         &mut self,

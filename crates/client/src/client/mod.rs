@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use jetstream_core::ids::{MessageIndex, ObjectId, ScopeIndex};
 use jetstream_core::model::effects::Effects;
-use jetstream_core::model::{ChangeSet, Graph, Rejection, Schema};
+use jetstream_core::model::{ChangeSet, ErrorCode, Graph, Rejection, Schema};
 use jetstream_core::replica::EditId;
 use jetstream_core::session::{ClientConfig, ClientInput, ClientOutput, ClientSession, Frame};
 use jetstream_core::time::{Millis, Now};
@@ -149,6 +149,8 @@ pub struct Client {
     by_index: BTreeMap<ScopeIndex, CopyId>,
     /// What the messages that wait for an answer were about.
     asked: BTreeMap<MessageIndex, Asked>,
+    /// The longest message that the server reads, in bytes.
+    message_bytes_max: usize,
     /// Scratch.
     outputs: Vec<ClientOutput>,
 }
@@ -168,6 +170,7 @@ impl Client {
             next_copy: CopyId(0),
             by_index: BTreeMap::new(),
             asked: BTreeMap::new(),
+            message_bytes_max: MESSAGE_BYTES_MAX,
             outputs: Vec::new(),
         }
     }
@@ -179,7 +182,12 @@ impl Client {
         self.session.handle(now, input, &mut outputs);
         for output in outputs.drain(..) {
             match output {
-                ClientOutput::Established { .. } => out.push(Event::Online { resumed: false }),
+                ClientOutput::Established { limits } => {
+                    let said =
+                        limits.and_then(|limits| usize::try_from(limits.message_bytes_max).ok());
+                    self.message_bytes_max = said.unwrap_or(MESSAGE_BYTES_MAX);
+                    out.push(Event::Online { resumed: false });
+                }
                 ClientOutput::Resumed => out.push(Event::Online { resumed: true }),
                 ClientOutput::Refused { error } => out.push(Event::Refused { error }),
                 ClientOutput::Reconnect => out.push(Event::Reconnect),
@@ -249,7 +257,7 @@ impl Client {
         let edit = replica.edit(changes).map_err(NotApplied::Refused)?;
         tell_changes(id, copy, Origin::Local, out);
         copy.unsent.push_back(edit);
-        self.send_edits(id);
+        self.send_edits(id, out);
         Ok(edit)
     }
 
@@ -387,7 +395,7 @@ impl Client {
             })),
         }
         out.extend(first.then_some(Event::Fetched(id)));
-        self.send_edits(id);
+        self.send_edits(id, out);
         self.leave_if_idle(id);
     }
 
@@ -418,11 +426,20 @@ impl Client {
         self.leave_if_idle(id);
     }
 
-    fn send_edits(&mut self, id: CopyId) {
+    fn send_edits(&mut self, id: CopyId, out: &mut Vec<Event>) {
+        // Messages that wait share a frame, which the server bounds like a message.
+        let bytes_max = self.message_bytes_max - self.message_bytes_max / 16;
         let Some(copy) = self.copies.get_mut(&id) else { return };
         let Some(scope_index) = copy.live() else { return };
         while let Some(edit) = copy.unsent.pop_front() {
             let Some(body) = copy.encode(edit, scope_index) else { continue };
+            if byte_length(&body) > bytes_max {
+                let why = format!("the edit takes more than {bytes_max} bytes to send");
+                let outcome = copy.give_up(edit, Rejection::new(ErrorCode::TooLarge, why));
+                out.push(Event::Answered { copy: id, edit, outcome: Err(outcome) });
+                tell_changes(id, copy, Origin::Server, out);
+                continue;
+            }
             let message = self.session.send(&body);
             self.asked.insert(message, Asked::Sync(id, edit));
         }
@@ -480,7 +497,24 @@ fn tell_changes(id: CopyId, copy: &mut Copy, origin: Origin, out: &mut Vec<Event
     out.extend(changes.map(|effects| Event::Changed { copy: id, origin, effects }));
 }
 
+/// Roughly how long a message is.
+fn byte_length(body: &ClientBody) -> usize {
+    match body {
+        ClientBody::ScopeSync { fragments, .. } => {
+            fragments.iter().map(|fragment| fragment.get().len() + 1).sum()
+        }
+        _ => 0,
+    }
+}
+
+/// The longest message that a server reads which does not say otherwise, in bytes. One that is longer would
+/// cost the connection, again and again.
+const MESSAGE_BYTES_MAX: usize = 4 << 20;
+
 /// How many edits of one copy may wait for an answer. Beyond it they are refused at once.
 ///
 /// Hours of work without a connection; who goes on and on is a program that should look at its outcomes.
 pub const PENDING_MAX: usize = 100_000;
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,10 @@
 //! Whatever several clients do at the same time, over connections that are cut at any moment: all of them
 //! end in the server's state, and every edit has its outcome.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use jetstream_client::Id;
 use jetstream_client::core::ids::ObjectId;
 use tokio::time::sleep;
@@ -54,6 +56,7 @@ async fn run(seed: u64) {
     let world = World::new().await;
     let mut dice = Dice(seed);
     let clients = [world.join().await, world.join().await, world.join().await];
+    let mut changes = clients[0].canvas.changes();
     let mut pending = Vec::new();
     for number in 0..150 {
         let client = &clients[dice.below(3) as usize];
@@ -80,6 +83,15 @@ async fn run(seed: u64) {
         world.converged(client).await;
         assert_eq!(client.session.pending(), 0, "seed {seed}");
     }
+    // What the first was told of came to the same as what it shows.
+    let shown: BTreeSet<Id<Shape>> =
+        clients[0].canvas.read(|canvas| canvas.shapes().ids().collect());
+    let mut told = BTreeSet::new();
+    while let Some(changed) = changes.next().now_or_never().flatten() {
+        changed.removed::<Shape>().for_each(|id| assert!(told.remove(&id), "seed {seed}: {id}"));
+        changed.added::<Shape>().for_each(|id| assert!(told.insert(id), "seed {seed}: {id}"));
+    }
+    assert_eq!(told, shown, "seed {seed}");
     // Each has an outcome, good or bad.
     for pending in pending {
         let _ = pending.await;

@@ -71,6 +71,36 @@ async fn what_no_property_can_hold_is_refused_before_anything_happens() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_edit_that_no_message_can_carry_is_refused_and_the_connection_kept() {
+    let world = World::new().await;
+    let ann = world.join().await;
+    let huge = "x".repeat(5 << 20);
+    let refused = ann.canvas.update(|canvas| canvas.set_name(huge)).unwrap().await.unwrap_err();
+    assert!(refused.to_string().contains("bytes to send"), "{refused}");
+    assert_eq!(ann.name(), "Demo");
+    ann.canvas.update(|canvas| canvas.set_name("short")).unwrap().await.unwrap();
+    assert_eq!(world.server.sessions().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handle_may_be_dropped_within_an_update() {
+    let world = World::new().await;
+    let ann = world.join().await;
+    let other = ann.session.fetch::<Canvas>("Canvas").await.unwrap();
+    ann.canvas
+        .update(move |canvas| {
+            drop(other);
+            canvas.set_name("Dropped");
+        })
+        .unwrap()
+        .await
+        .unwrap();
+    while world.scope.member_count() > 1 {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_update_that_changes_nothing_is_done_at_once() {
     let world = World::new().await;
     let ann = world.join().await;
