@@ -96,16 +96,23 @@ fn node(root: &Path, folder: &'static str) -> Result<Counts, String> {
             return Err(format!("the types of {folder}/ do not check"));
         }
     }
+    build(root)?;
     count(Runner::Node, command::run(&path, "npm", &["test"], &environment(root))?)
 }
 
 /// The tests that drive a browser: the script `test:browser` of `js/`.
 fn browser(root: &Path) -> Result<Counts, String> {
     let browser = tools::require_browser(root)?;
+    build(root)?;
     let mut environment = environment(root);
     environment.push(("CHROMIUM", browser.display().to_string()));
     let path = root.join("js");
     count(Runner::Node, command::run(&path, "npm", &["run", "test:browser"], &environment)?)
+}
+
+/// What tests in JavaScript start: up to date also when only their step is run.
+fn build(root: &Path) -> Result<Counts, String> {
+    check(root, &["build", "--workspace", "--bins", "--examples"], &[])
 }
 
 /// Where tests in JavaScript find what was built.
