@@ -114,8 +114,15 @@ impl Fragment {
 pub struct ProcedureName(Arc<str>);
 
 impl ProcedureName {
-    /// Takes a text of two parts that are not empty, with one point between.
+    /// The longest name, in bytes. A refused call repeats it in the reply to each of its fragments.
+    pub const BYTES_MAX: usize = 256;
+
+    /// Takes a text of two parts that are not empty, with one point between, and of at most
+    /// [`BYTES_MAX`](Self::BYTES_MAX) bytes.
     pub fn parse(text: &str) -> Option<Self> {
+        if text.len() > Self::BYTES_MAX {
+            return None;
+        }
         let (model, name) = text.split_once('.')?;
         (!model.is_empty() && !name.is_empty() && !name.contains('.')).then(|| Self(text.into()))
     }

@@ -270,6 +270,14 @@ fn a_bad_procedure_or_too_many_fragments_refuse_every_fragment() {
         assert_eq!(changes.procedure, None);
     }
 
+    // It would be repeated in the reply to each fragment.
+    let long = format!("Item.{}", "x".repeat(100_000));
+    for atomic in [true, false] {
+        for refused in typing.change_set(&two, atomic, Some(&long)).fragments {
+            assert!(refused.unwrap_err().message.len() < 200);
+        }
+    }
+
     let changes = typing.change_set(&[good.clone(), good.clone(), good], false, None);
     assert_eq!(changes.fragments.len(), 3);
     for fragment in changes.fragments {
