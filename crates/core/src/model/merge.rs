@@ -4,7 +4,7 @@
 //! Peers that send whole collections say what the result is, not what they did. When others have changed
 //! the collection meanwhile, taking the result literally would undo what they did.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::sequence::Sequence;
 use crate::ids::ObjectId;
@@ -46,15 +46,17 @@ pub fn rebase<'a>(
     }
     let mut explanations = explanations.into_iter();
     let Some((base, difference)) = explanations.next() else { return present.to_vec() };
-    let others: Vec<Difference> = explanations.map(|(_, difference)| difference).collect();
-    if base == present && others.is_empty() {
+    if base == present && explanations.len() == 0 {
         return after.to_vec();
     }
+    let mut removed = difference.removed;
+    for (_, other) in explanations {
+        let other: HashSet<ObjectId> = other.removed.into_iter().collect();
+        removed.retain(|id| other.contains(id));
+    }
     let mut result: Sequence<ObjectId> = present.iter().copied().collect();
-    for removed in &difference.removed {
-        if others.iter().all(|other| other.removed.contains(removed)) {
-            result.remove_first(*removed);
-        }
+    for removed in removed {
+        result.remove_first(removed);
     }
     for place in difference.inserted {
         if result.contains(after[place]) {

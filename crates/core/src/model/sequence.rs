@@ -22,12 +22,16 @@ pub struct Sequence<T> {
     first: ChunkId,
     last: ChunkId,
     length: usize,
-    /// For each place of each element, the chunk it lies in. Only kept while there is more than one
-    /// chunk: most collections are small, and looking through a few elements is faster than hashing.
-    places: Option<HashMap<T, SmallVec<[ChunkId; 1]>>>,
+    /// For each element, where it stands. Only kept while there is more than one chunk: most collections
+    /// are small, and looking through a few elements is faster than hashing.
+    places: Option<HashMap<T, Places>>,
 }
 
 type ChunkId = u32;
+
+/// The chunks that an element stands in, in ascending order, each with how many times. By chunk and not
+/// by place: an element that is repeated a hundred thousand times is still found at once.
+type Places = SmallVec<[(ChunkId, u32); 1]>;
 
 #[derive(Debug, Clone)]
 struct Chunk<T> {
@@ -116,7 +120,9 @@ impl<T: Copy + Eq + Hash> Sequence<T> {
     /// How many places `item` has.
     pub fn count(&self, item: T) -> usize {
         match &self.places {
-            Some(places) => places.get(&item).map_or(0, SmallVec::len),
+            Some(places) => places
+                .get(&item)
+                .map_or(0, |chunks| chunks.iter().map(|(_, count)| *count as usize).sum()),
             None => self.chunk(self.first).items.iter().filter(|other| **other == item).count(),
         }
     }
@@ -162,10 +168,10 @@ impl<T: Copy + Eq + Hash> Sequence<T> {
         let chunk = match &self.places {
             None => self.first,
             Some(places) => match places.get(&item)?.as_slice() {
-                [only] => *only,
+                [(only, _)] => *only,
                 // Which of several chunks comes first only the chain knows. Rare: repeated elements.
                 several => std::iter::successors(Some(self.first), |id| self.chunk(*id).next)
-                    .find(|id| several.contains(id))?,
+                    .find(|id| several.binary_search_by_key(id, |(chunk, _)| *chunk).is_ok())?,
             },
         };
         let place = self.chunk(chunk).items.iter().position(|other| *other == item)?;
@@ -176,7 +182,7 @@ impl<T: Copy + Eq + Hash> Sequence<T> {
         self.chunk_mut(chunk).items.insert(place, item);
         self.length += 1;
         if let Some(places) = &mut self.places {
-            places.entry(item).or_default().push(chunk);
+            note_place(places.entry(item).or_default(), chunk);
         }
         if self.chunk(chunk).items.len() > CHUNK_MAX {
             self.split(chunk);
@@ -186,9 +192,7 @@ impl<T: Copy + Eq + Hash> Sequence<T> {
     fn forget_place(&mut self, item: T, chunk: ChunkId) {
         let Some(places) = &mut self.places else { return };
         let Some(chunks) = places.get_mut(&item) else { return };
-        if let Some(place) = chunks.iter().position(|id| *id == chunk) {
-            chunks.swap_remove(place);
-        }
+        forget_place(chunks, chunk);
         if chunks.is_empty() {
             places.remove(&item);
         }
@@ -228,17 +232,17 @@ impl<T: Copy + Eq + Hash> Sequence<T> {
         let Some(places) = &mut self.places else { return };
         for item in &self.chunks[to as usize].items {
             let chunks = places.get_mut(item).expect("every element has a place");
-            let place = chunks.iter_mut().find(|id| **id == from).expect("it came from there");
-            *place = to;
+            forget_place(chunks, from);
+            note_place(chunks, to);
         }
     }
 
     fn index_places(&mut self) {
-        let mut places: HashMap<T, SmallVec<[ChunkId; 1]>> = HashMap::with_capacity(self.length);
+        let mut places: HashMap<T, Places> = HashMap::with_capacity(self.length);
         let mut current = Some(self.first);
         while let Some(id) = current {
             for item in &self.chunk(id).items {
-                places.entry(*item).or_default().push(id);
+                note_place(places.entry(*item).or_default(), id);
             }
             current = self.chunk(id).next;
         }
@@ -264,8 +268,8 @@ impl<T: Copy + Eq + Hash> Sequence<T> {
         if let Some(places) = &mut self.places {
             for item in &moved {
                 let chunks = places.get_mut(item).expect("every element has a place");
-                let place = chunks.iter_mut().find(|id| **id == from).expect("it stood there");
-                *place = into;
+                forget_place(chunks, from);
+                note_place(chunks, into);
             }
         }
         let target = self.chunk_mut(into);
@@ -278,6 +282,22 @@ impl<T: Copy + Eq + Hash> Sequence<T> {
         self.free.push(from);
         if self.first == self.last {
             self.places = None;
+        }
+    }
+}
+
+fn note_place(places: &mut Places, chunk: ChunkId) {
+    match places.binary_search_by_key(&chunk, |(id, _)| *id) {
+        Ok(at) => places[at].1 += 1,
+        Err(at) => places.insert(at, (chunk, 1)),
+    }
+}
+
+fn forget_place(places: &mut Places, chunk: ChunkId) {
+    if let Ok(at) = places.binary_search_by_key(&chunk, |(id, _)| *id) {
+        places[at].1 -= 1;
+        if places[at].1 == 0 {
+            places.remove(at);
         }
     }
 }
@@ -373,6 +393,20 @@ mod tests {
             all.extend(steps);
             run(3000, &all);
         }
+    }
+
+    #[test]
+    fn an_element_that_is_repeated_is_noted_once_for_each_chunk() {
+        let mut sequence: Sequence<u16> = (0..2000).chain(std::iter::repeat_n(7, 20_000)).collect();
+        let noted =
+            |sequence: &Sequence<u16>| sequence.places.as_ref().map(|places| places[&7].len());
+        assert!(noted(&sequence).unwrap() < sequence.chunks.len());
+        assert_eq!(sequence.count(7), 20_001);
+        for left in (15_000..20_001).rev() {
+            sequence.remove_first(7);
+            assert_eq!(sequence.count(7), left);
+        }
+        assert!(noted(&sequence).unwrap() < sequence.chunks.len());
     }
 
     #[test]
