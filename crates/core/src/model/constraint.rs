@@ -41,6 +41,12 @@ pub fn admits(constraints: &[Constraint], graph: &Graph, changes: &ChangeSet) ->
         fragments.push(fragment);
     }
     let (repeated, single): (Vec<_>, Vec<_>) = constraints.iter().partition(|c| c.repeated);
+    // Comparing with what is there can cost a look at a whole collection; numbers that do not match need
+    // none.
+    let too_many = repeated.is_empty() && fragments.len() > single.len();
+    if too_many || fragments.len() < constraints.len() {
+        return false;
+    }
     let fits: Vec<Vec<usize>> = single
         .iter()
         .map(|constraint| {

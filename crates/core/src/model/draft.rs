@@ -82,6 +82,9 @@ pub(crate) struct Draft<'g> {
     edges: IndexMap<(Key, Key), i32>,
     /// Parents that an object did not have before, though perhaps not any more by now.
     gained: HashMap<Key, Vec<Key>>,
+    /// The parents of objects that were removed, kept up from then on: a second removal looks only at
+    /// those that came back.
+    followed: HashMap<Key, IndexSet<Key>>,
     /// Objects that have lost the parent that they hang from, though perhaps they got it back.
     lost: IndexSet<Key>,
     /// The places that this ChangeSet gives to objects: parent, property, child.
@@ -102,6 +105,7 @@ impl<'g> Draft<'g> {
             fields: IndexMap::new(),
             edges: IndexMap::new(),
             gained: HashMap::new(),
+            followed: HashMap::new(),
             lost: IndexSet::new(),
             given: HashSet::new(),
             moved: IndexSet::new(),
@@ -176,7 +180,8 @@ impl<'g> Draft<'g> {
             self.drop_old_places(parent, property, &children);
         }
         for child in moved {
-            for (parent, property) in self.holders(child) {
+            let parents: Vec<Key> = self.parents(child).collect();
+            for (parent, property) in self.holders(child, &parents) {
                 if !self.given.contains(&(parent, property, child)) {
                     self.take_out(parent, property, child);
                 }
@@ -494,10 +499,20 @@ impl<'g> Draft<'g> {
         if key == self.graph.root_key() {
             return Err(Rejection::fragment(format!("{id} is the root and cannot be removed")));
         }
-        for (parent, property) in self.holders(key) {
+        let parents = self.parents_to_leave(key);
+        self.followed.entry(key).or_insert_with(|| parents.iter().copied().collect());
+        for (parent, property) in self.holders(key, &parents) {
             self.take_out(parent, property, key);
         }
         Ok(())
+    }
+
+    /// The parents that a removal has to look at.
+    pub(crate) fn parents_to_leave(&self, key: Key) -> Vec<Key> {
+        match self.followed.get(&key) {
+            Some(parents) => parents.iter().copied().collect(),
+            None => self.parents(key).collect(),
+        }
     }
 
     fn take_out(&mut self, parent: Key, property: PropertyId, child: Key) {
@@ -510,10 +525,10 @@ impl<'g> Draft<'g> {
         self.touched.insert((parent, property));
     }
 
-    /// The properties that hold an object.
-    fn holders(&self, child: Key) -> Vec<(Key, PropertyId)> {
+    /// The properties that hold an object, of these parents.
+    fn holders(&self, child: Key, parents: &[Key]) -> Vec<(Key, PropertyId)> {
         let mut holders = Vec::new();
-        for parent in self.parents(child) {
+        for &parent in parents {
             let model = self.schema().model(self.model(parent));
             for (property, definition) in model.properties().filter(|(_, p)| p.is_reference()) {
                 let holds = if definition.is_collection() {
@@ -606,10 +621,16 @@ impl<'g> Draft<'g> {
             self.gained.entry(child).or_default().push(parent);
         }
         *entry.or_insert(0) += by;
-        if existing.is_some_and(|object| object.hangs_from == Some(parent))
-            && !self.holds(parent, child)
-        {
+        let holds = self.holds(parent, child);
+        if !holds && existing.is_some_and(|object| object.hangs_from == Some(parent)) {
             self.lost.insert(child);
+        }
+        if let Some(parents) = self.followed.get_mut(&child) {
+            if holds {
+                parents.insert(parent);
+            } else {
+                parents.swap_remove(&parent);
+            }
         }
     }
 }

@@ -560,6 +560,42 @@ mod tests {
     }
 
     #[test]
+    fn what_was_removed_and_put_elsewhere_can_be_removed_again() {
+        let mut world = world();
+        world.each([change(0).children(&[1, 2]), add(1).next(3), add(2).next(3), add(3)]);
+        let back = [
+            node(FragmentKind::Remove, 3),
+            change(1).next(3),
+            change(0).insert(3, 1),
+            node(FragmentKind::Remove, 3),
+            change(2).next(3),
+        ];
+        assert_eq!(world.each(back), [true; 5]);
+        assert_eq!((world.tree(), world.children(0)), (vec![1, 2, 3], vec![1, 2]));
+        let parents = |world: &World| world.graph.object(id(3)).map(|o| o.parents().count());
+        assert_eq!(parents(&world), Some(1));
+        world.each([
+            node(FragmentKind::Remove, 3),
+            change(1).next(3),
+            node(FragmentKind::Remove, 3),
+        ]);
+        assert_eq!(parents(&world), None);
+    }
+
+    #[test]
+    fn a_second_removal_looks_only_at_parents_that_came_back() {
+        let mut world = world();
+        let many: Vec<u128> = (2..=500).collect();
+        let adds = many.iter().map(|n| add(*n).next(1));
+        world.each(adds.chain([add(1), change(0).children(&many)]));
+        let mut draft = Draft::new(&world.graph, &JudgeLimits::NONE);
+        draft.apply(&node(FragmentKind::Remove, 1)).unwrap();
+        draft.apply(&change(7).next(1)).unwrap();
+        let (one, _) = draft.resolve(id(1)).unwrap();
+        assert_eq!(draft.parents_to_leave(one).len(), 1);
+    }
+
+    #[test]
     fn a_scope_holds_no_more_objects_than_its_limit() {
         let mut world = world();
         world.each([change(0).children(&[1]), add(1)]);
