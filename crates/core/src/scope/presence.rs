@@ -25,15 +25,19 @@ impl Presence {
         applied: impl Iterator<Item = &'a Fragment>,
     ) {
         let schema = graph.schema();
+        let mut added = false;
         for fragment in applied.filter(|fragment| fragment.kind == FragmentKind::Add) {
             if schema.model(fragment.model).lifetime() == Lifetime::Session {
                 // The same id may have belonged to another session before.
                 self.forget(fragment.object);
                 self.owners.insert(fragment.object, session);
                 self.by_session.entry(session).or_default().insert(fragment.object);
+                added = true;
             }
         }
-        self.forget_removed(graph, session);
+        if added {
+            self.forget_removed(graph, session);
+        }
     }
 
     /// A session has left: the ChangeSet that takes its objects out, if it has any.

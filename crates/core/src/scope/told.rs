@@ -17,8 +17,8 @@ use indexmap::{IndexMap, IndexSet};
 use crate::ids::{MemberId, ObjectId, Revision};
 use crate::model::merge::rebase;
 use crate::model::{
-    ChangeSet, Fragment, FragmentKind, Graph, ObjectRef, PropertyId, PropertyType, Rejection,
-    Scalar, Value,
+    ChangeSet, ErrorCode, Fragment, FragmentKind, Graph, ObjectRef, PropertyId, PropertyType,
+    Rejection, Scalar, Value,
 };
 
 /// Whether a member may show something else than is there, and how soon that should end.
@@ -42,6 +42,8 @@ pub(super) struct Told {
     changes: HashMap<Place, Changes>,
     /// The values that collections of references have had.
     versions: HashMap<Place, VecDeque<Version>>,
+    /// How many elements those have together.
+    version_elements: usize,
     /// The entries of `changes` and `versions`, oldest first.
     log: VecDeque<(Revision, Place)>,
     /// Up to here nothing is known any more: members that have not seen so much are repaired always.
@@ -90,6 +92,13 @@ const LOG_MAX: usize = 100_000;
 /// Past so many versions of one collection, the oldest are forgotten: a member that has not seen that
 /// much is understood as if it had seen more.
 const VERSIONS_MAX: usize = 64;
+/// Past so many elements of all versions together, the oldest are forgotten, 32 MB of ids: some twenty
+/// versions of the longest collection that fits into a message.
+const VERSION_ELEMENTS_MAX: usize = 2_000_000;
+/// Past so many elements that were looked at to understand one ChangeSet, its other whole collections are
+/// refused. It takes many edits of large collections in one message to come here, and each costs the
+/// scope time and memory that its few bytes do not show.
+const UNDERSTOOD_ELEMENTS_MAX: usize = 4_000_000;
 
 impl Told {
     pub(super) fn join(&mut self, member: MemberId, revision: Revision) {
@@ -132,6 +141,7 @@ impl Told {
         changes: &'a ChangeSet,
     ) -> Cow<'a, ChangeSet> {
         let mut changes = Cow::Borrowed(changes);
+        let mut looked_at = 0;
         let Some(record) = self.members.get(&member) else { return changes };
         for index in 0..changes.fragments.len() {
             let Ok(fragment) = &changes.fragments[index] else { continue };
@@ -139,12 +149,17 @@ impl Told {
             if object.model() != fragment.model {
                 continue;
             }
+            if looked_at > UNDERSTOOD_ELEMENTS_MAX && sets_collection(fragment) {
+                changes.to_mut().fragments[index] =
+                    Err(too_large("too many edits of large collections in one message"));
+                continue;
+            }
             let meant: Vec<(usize, Value)> = fragment
                 .properties
                 .iter()
                 .enumerate()
                 .filter_map(|(slot, (property, sent))| {
-                    Some((slot, self.meant(record, object, *property, sent)?))
+                    Some((slot, self.meant(record, object, *property, sent, &mut looked_at)?))
                 })
                 .collect();
             for (slot, value) in meant {
@@ -163,6 +178,7 @@ impl Told {
         object: ObjectRef<'_>,
         property: PropertyId,
         sent: &Value,
+        looked_at: &mut usize,
     ) -> Option<Value> {
         let place = (object.id(), property);
         let empty = match sent {
@@ -170,7 +186,9 @@ impl Told {
             Value::Scalars(elements) => elements.is_empty(),
             Value::Scalar(_) | Value::Reference(_) => return None,
         };
+        let present = object.references_len(property) + object.scalars(property).len();
         if empty && record.emptied.contains_key(&place) {
+            *looked_at += present;
             return Some(object.value(property));
         }
         let Value::References(sent) = sent else { return None };
@@ -178,6 +196,7 @@ impl Told {
         if bases.is_empty() {
             return None;
         }
+        *looked_at += present + bases.iter().map(|base| base.len() + sent.len()).sum::<usize>();
         let Value::References(present) = object.value(property) else { return None };
         // A client does not send what it has: a base that explains everything is none.
         let result = rebase(bases.iter().map(|base| &**base), sent, &present);
@@ -232,8 +251,10 @@ impl Told {
             self.note_version(graph, revision, *place);
             self.log.push_back((revision, *place));
         }
-        while self.log.len() > LOG_MAX {
-            self.forget_oldest();
+        while self.log.len() > LOG_MAX || self.version_elements > VERSION_ELEMENTS_MAX {
+            let Some((revision, place)) = self.log.pop_front() else { return };
+            self.forgotten = revision;
+            self.forget(place, revision);
         }
     }
 
@@ -243,12 +264,18 @@ impl Told {
         if !(property.is_reference() && property.is_collection()) {
             return;
         }
-        let elements = object.references(place.1).map(|element| element.id()).collect();
+        let elements: Arc<[_]> = object.references(place.1).map(|element| element.id()).collect();
+        self.version_elements += elements.len();
         let versions = self.versions.entry(place).or_default();
         versions.push_back(Version { revision, elements });
         if versions.len() > VERSIONS_MAX {
-            versions.pop_front();
+            self.drop_first_version(place);
         }
+    }
+
+    fn drop_first_version(&mut self, place: Place) {
+        let first = self.versions.get_mut(&place).and_then(VecDeque::pop_front);
+        self.version_elements -= first.map_or(0, |version| version.elements.len());
     }
 
     /// Notes where a member may show something else than is there, now that its ChangeSet is answered.
@@ -379,26 +406,33 @@ impl Told {
             && *revision <= seen
         {
             let (_, place) = self.log.pop_front().expect("looked at one line above");
-            if self.changes.get(&place).is_some_and(|changes| changes.last.0 <= seen) {
-                self.changes.remove(&place);
-                self.versions.remove(&place);
-            } else if let Some(versions) = self.versions.get_mut(&place) {
-                // The latest that everybody has is what the next edit may be based on.
-                while versions.get(1).is_some_and(|version| version.revision <= seen) {
-                    versions.pop_front();
-                }
-            }
+            self.forget(place, seen);
         }
     }
 
-    fn forget_oldest(&mut self) {
-        let Some((revision, place)) = self.log.pop_front() else { return };
-        self.forgotten = revision;
+    /// Forgets what was at a place before a revision. The latest of it stays, if there was something later:
+    /// it is what the next edit may be based on.
+    fn forget(&mut self, place: Place, revision: Revision) {
         if self.changes.get(&place).is_some_and(|changes| changes.last.0 <= revision) {
             self.changes.remove(&place);
-            self.versions.remove(&place);
+            let versions = self.versions.remove(&place).unwrap_or_default();
+            self.version_elements -= versions.iter().map(|v| v.elements.len()).sum::<usize>();
+            return;
+        }
+        let second = |told: &Self| Some(told.versions.get(&place)?.get(1)?.revision);
+        while second(self).is_some_and(|second| second <= revision) {
+            self.drop_first_version(place);
         }
     }
+}
+
+fn sets_collection(fragment: &Fragment) -> bool {
+    let mut values = fragment.properties.iter().map(|(_, value)| value);
+    values.any(|value| matches!(value, Value::References(_) | Value::Scalars(_)))
+}
+
+fn too_large(message: &str) -> Rejection {
+    Rejection::new(ErrorCode::TooLarge, message)
 }
 
 /// The objects that are in each of these collections; none, if there are no collections.
@@ -475,5 +509,34 @@ fn write_dates_as_text(graph: &Graph, fragment: &mut Fragment) {
         {
             fragment.dates_as_sent.push((*property, format!("\"{text}\"").into()));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Schema;
+
+    #[test]
+    fn versions_of_large_collections_are_kept_within_their_bound() {
+        let id = |number| ObjectId::from_uuid(uuid::Uuid::from_u128(number));
+        let schema =
+            Schema::builder().model("Node", |m| m.property("all", "[Node]")).build().unwrap();
+        let (node, model) = schema.find("Node").unwrap();
+        let (all, _) = model.find("all").unwrap();
+        let root = Fragment::new(FragmentKind::Change, id(1), node)
+            .with(all, Value::References([id(1); 100_000].into()));
+        let graph = Graph::from_state(Arc::new(schema), id(1), vec![root]).unwrap();
+        let mut told = Told::default();
+        told.join(MemberId(1), Revision(0));
+        for revision in 1..=50 {
+            told.after(&graph, Revision(revision), None, &[(id(1), all)]);
+            let kept: usize =
+                told.versions.values().flatten().map(|version| version.elements.len()).sum();
+            assert_eq!(kept, told.version_elements);
+            assert!((1..=VERSION_ELEMENTS_MAX).contains(&kept), "{kept}");
+        }
+        told.leave(MemberId(1));
+        assert_eq!(told.version_elements, 0);
     }
 }

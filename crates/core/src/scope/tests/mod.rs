@@ -218,6 +218,32 @@ fn the_application_changes_a_scope_as_its_members_do() {
 }
 
 #[test]
+fn what_one_message_costs_to_understand_is_bounded() {
+    let mut world = World::new();
+    world.join(ANN, Dialect::Original);
+    let (canvas, shapes) = world.property("Canvas", "shapes");
+    let all: Arc<[ObjectId]> = (1001..=4000).map(shape).collect();
+    let change = Fragment::new(FragmentKind::Change, ROOT, canvas)
+        .with(shapes, Value::References(all.clone()));
+    let adds: Vec<Fragment> = (1001..=4000).map(|number| world.add(number)).collect();
+    world.tell(Input::Update {
+        ticket: Ticket(1),
+        changes: ChangeSet::new(adds.into_iter().chain([change])),
+    });
+    world.persist().lines();
+    let fewer = Fragment::new(FragmentKind::Change, ROOT, canvas)
+        .with(shapes, Value::References(all[..2999].into()));
+    let mut fragments = vec![fewer; 1000];
+    fragments.push(world.rename("still judged"));
+    world.sync(ANN, 1, ChangeSet::new(fragments)).persist();
+    let reply = world.lines().into_iter().find(|line| line.contains("reply")).unwrap();
+    let refused = reply.matches("too-large").count();
+    assert!((1..1000).contains(&refused), "{refused}");
+    assert!(reply.ends_with(",{}]"));
+    assert_eq!(world.scope.graph().len(), 3000);
+}
+
+#[test]
 fn who_has_left_is_not_answered() {
     let mut world = World::new();
     world.join(ANN, Dialect::V1).tell(Input::Leave { member: ANN }).lines();
