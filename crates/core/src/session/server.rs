@@ -183,7 +183,9 @@ impl ServerSession {
 
     /// Does everything that has become possible or due.
     fn settle(&mut self, out: &mut Vec<Output>) {
+        // A frame can ask for many times its length in answers: the bound is looked at before each.
         while !self.ended
+            && !self.is_past_hard_bound()
             && let Some((message, body)) = self.requests.next()
         {
             self.request(message, body, out);
@@ -251,7 +253,8 @@ impl ServerSession {
                 };
                 let typing = Typing { schema, dialect: self.dialect, limits: &self.limits };
                 let changes = typing.change_set(&fragments, atomic, procedure.as_deref());
-                self.requests.sync(message, scope_index, fragments.len());
+                let bytes = fragments.iter().map(|fragment| fragment.get().len()).sum();
+                self.requests.sync(message, scope_index, fragments.len(), bytes);
                 out.push(Output::Sync { scope: scope_index, message, changes });
             }
             ClientBody::ScopeUnfetch { scope_index } => {

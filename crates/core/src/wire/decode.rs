@@ -267,6 +267,9 @@ impl<'a> Fields<'a> {
         // Clients in the field write null for "none".
         match self.get("params").filter(|params| params.get() != "null") {
             None => Ok(serde_json::Map::new()),
+            Some(params) if params.get().len() > PARAMS_BYTES_MAX => {
+                Err(expected("params", "an object of at most 64 KiB"))
+            }
             Some(params) => {
                 serde_json::from_str(params.get()).map_err(|_| expected("params", "an object"))
             }
@@ -367,6 +370,10 @@ impl ClientBody {
         }
     }
 }
+
+/// The longest `params`, in bytes. They are kept as long as the session, and as values they take many
+/// times their length.
+const PARAMS_BYTES_MAX: usize = 64 << 10;
 
 /// What JSON takes for blank.
 const BLANKS: [char; 4] = [' ', '\t', '\n', '\r'];

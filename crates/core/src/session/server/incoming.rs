@@ -18,9 +18,13 @@ impl ServerSession {
             Ok(messages) => messages,
             Err(error) => return self.deny(ErrorCode::TooLarge, error.to_string(), out),
         };
+        let mut acknowledged = MessageIndex(0);
         for message in messages {
             match message {
-                Ok(message) if self.knows(&message.body) => self.message(message, out),
+                Ok(message) if self.knows(&message.body) => {
+                    acknowledged = acknowledged.max(self.acknowledged_by(&message));
+                    self.message(message, out);
+                }
                 Ok(message) => self.unreadable(Some(message.index), "unknown message type", out),
                 Err(Unreadable { index, fault }) => {
                     self.unreadable(index, &fault.to_string(), out);
@@ -30,7 +34,18 @@ impl ServerSession {
                 return;
             }
         }
+        // Once for all its messages: what it costs depends on how much is kept.
+        if acknowledged > MessageIndex(0) {
+            self.acknowledge(acknowledged, out);
+        }
         self.requests.frame_was_read(text.len());
+    }
+
+    /// Up to where the client has what we sent, as far as this message says so; 0: it does not.
+    fn acknowledged_by(&self, message: &ClientMessage) -> MessageIndex {
+        let counts = self.dialect >= Dialect::V1 || matches!(message.body, ClientBody::Ping { .. });
+        let ack = message.ack.filter(|ack| counts && *ack <= self.reliable.last_sent());
+        ack.unwrap_or_default()
     }
 
     /// Whether the client's dialect has this message.
@@ -42,10 +57,6 @@ impl ServerSession {
 
     fn message(&mut self, message: ClientMessage, out: &mut Vec<Output>) {
         self.heard_at = self.now;
-        let is_ping = matches!(message.body, ClientBody::Ping { .. });
-        if let Some(ack) = message.ack.filter(|_| is_ping || self.dialect >= Dialect::V1) {
-            self.acknowledge(ack, out);
-        }
         if message.index == MessageIndex(0) {
             // Outside the numbering there are only SessionCreate, which this session has had, and Ping.
             return self.ping(&message);
@@ -78,7 +89,7 @@ impl ServerSession {
         self.reliable.acknowledge_each(ack, |message| {
             seen.extend(message.moment().map(|at| (at.scope, at.revision)));
         });
-        if self.dialect >= Dialect::V1 {
+        if self.dialect >= Dialect::V1 || seen.is_empty() {
             return;
         }
         for message in self.reliable.unacknowledged() {

@@ -17,6 +17,8 @@ pub(super) struct Requests {
     inbox_bytes: usize,
     /// In ascending order of their messages.
     unanswered: VecDeque<Unanswered>,
+    /// The length of the fragments that were handed to scopes and are not answered.
+    unanswered_bytes: usize,
     fetching: Option<MessageIndex>,
 }
 
@@ -28,6 +30,8 @@ pub(super) struct Unanswered {
     pub(super) scope: Option<ScopeIndex>,
     /// How many replies a ScopeSync gets.
     pub(super) fragments: usize,
+    /// How long they were.
+    bytes: usize,
 }
 
 impl Requests {
@@ -66,7 +70,7 @@ impl Requests {
     /// A fetch was handed to the application.
     pub(super) fn fetch(&mut self, message: MessageIndex) {
         self.fetching = Some(message);
-        self.unanswered.push_back(Unanswered { message, scope: None, fragments: 0 });
+        self.unanswered.push_back(Unanswered { message, scope: None, fragments: 0, bytes: 0 });
     }
 
     /// The application decided. False if it decides about something else than what it was asked.
@@ -80,14 +84,23 @@ impl Requests {
     }
 
     /// A ScopeSync was handed to its scope.
-    pub(super) fn sync(&mut self, message: MessageIndex, scope: ScopeIndex, fragments: usize) {
-        self.unanswered.push_back(Unanswered { message, scope: Some(scope), fragments });
+    pub(super) fn sync(
+        &mut self,
+        message: MessageIndex,
+        scope: ScopeIndex,
+        fragments: usize,
+        bytes: usize,
+    ) {
+        self.unanswered_bytes += bytes;
+        self.unanswered.push_back(Unanswered { message, scope: Some(scope), fragments, bytes });
     }
 
     /// A request has its answer. False if it had one already.
     pub(super) fn answered(&mut self, message: MessageIndex) -> bool {
         let place = self.unanswered.binary_search_by_key(&message, |one| one.message);
-        place.is_ok_and(|place| self.unanswered.remove(place).is_some())
+        let answered = place.ok().and_then(|place| self.unanswered.remove(place));
+        self.unanswered_bytes -= answered.as_ref().map_or(0, |one| one.bytes);
+        answered.is_some()
     }
 
     /// Takes out all requests to a scope that will not answer any more.
@@ -96,6 +109,7 @@ impl Requests {
             .into_iter()
             .partition(|one: &Unanswered| one.scope == Some(scope));
         self.unanswered = others;
+        self.unanswered_bytes = self.unanswered.iter().map(|one| one.bytes).sum();
         abandoned
     }
 
@@ -117,5 +131,6 @@ impl Requests {
         self.inbox.len() >= limits.inbox_messages_max
             || self.unanswered.len() >= limits.inbox_messages_max
             || self.inbox_bytes >= limits.message_bytes_max
+            || self.unanswered_bytes >= limits.message_bytes_max
     }
 }

@@ -388,6 +388,34 @@ fn acknowledgements_count_on_any_message_from_1_0_on() {
 }
 
 #[test]
+fn the_acknowledgements_of_a_frame_are_taken_together() {
+    let mut story = Story::fetched(Dialect::Original, Limits::default());
+    for revision in 1..=3 {
+        let (revision, body) = (Revision(revision), "[{}]".into());
+        story.deliver(0, Delivery::Sync { revision, body });
+    }
+    story.gets();
+    let ping = |ack| format!(r#"{{"type":"Ping","index":0,"ack":{ack}}}"#);
+    story.says(&format!("[{},{},{},{}]", ping(3), ping(5), ping(4), ping(99)));
+    assert_eq!(story.wants_all(), ["seen 0 up to 3"]);
+    story.asks(0);
+    assert_eq!(story.gets(), ["Ping 1 true"]);
+}
+
+#[test]
+fn a_frame_that_asks_for_too_many_answers_is_not_answered_to_its_end() {
+    let limits = Limits { backlog_bytes_hard_max: 10_000, ..Limits::default() };
+    let mut story = Story::fetched(Dialect::Original, limits);
+    let sync = |index: u64, scope| {
+        format!(r#"{{"type":"ScopeSync","index":{index},"scopeIndex":{scope},"fragments":[5]}}"#)
+    };
+    let mut frame: Vec<String> = (2..200).map(|index| sync(index, 9)).collect();
+    frame.push(sync(200, 0));
+    story.says(&format!("[{}]", frame.join(",")));
+    assert_eq!(story.wants(), ["close 1 with 4097", "ended"]);
+}
+
+#[test]
 fn an_acknowledgement_beyond_what_was_sent_is_ignored() {
     let mut story = Story::fetched(Dialect::Original, Limits::default());
     story.says(r#"{"type":"Ping","index":0,"ack":99}"#);
@@ -539,6 +567,19 @@ fn reading_stops_while_too_much_waits() {
     story.syncs(3, 0);
     assert!(!story.session.wants_frames(), "the frames that wait are too long");
     story.accepts(1, "A");
+    assert!(story.session.wants_frames());
+
+    let limits = Limits { message_bytes_max: 100, ..Limits::default() };
+    let mut story = Story::fetched(Dialect::Original, limits);
+    let long = "5".repeat(60);
+    for index in [2, 3] {
+        assert!(story.session.wants_frames());
+        story.says(&format!(
+            r#"{{"type":"ScopeSync","index":{index},"scopeIndex":0,"fragments":[{long}]}}"#
+        ));
+    }
+    assert!(!story.session.wants_frames(), "what the scope has not answered is too long");
+    story.reply(3);
     assert!(story.session.wants_frames());
 }
 

@@ -203,9 +203,19 @@ fn a_million_nested_arrays_are_an_error_and_no_stack_overflow() {
     assert_eq!(fault(&deep), "a message is an object");
     assert_eq!(fault(&"[".repeat(1_000_000)), "not JSON");
     assert_eq!(fault(&objects), "index: expected a whole number that is not negative");
+    let params = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
     assert_eq!(
-        fault(&format!(r#"{{"type":"ScopeFetch","index":1,"name":"P","params":{{"a":{deep}}}}}"#)),
+        fault(&format!(
+            r#"{{"type":"ScopeFetch","index":1,"name":"P","params":{{"a":{params}}}}}"#
+        )),
         "params: expected an object"
+    );
+    let long = "x".repeat(70_000);
+    assert_eq!(
+        fault(&format!(
+            r#"{{"type":"ScopeFetch","index":1,"name":"P","params":{{"a":"{long}"}}}}"#
+        )),
+        "params: expected an object of at most 64 KiB"
     );
     let sync = format!(
         r#"{{"type":"ScopeSync","index":1,"scopeIndex":0,"fragments":[{deep},{objects}]}}"#
