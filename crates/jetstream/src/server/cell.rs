@@ -46,6 +46,8 @@ struct State {
     line: Option<Line>,
     /// When the session's task will wake by itself.
     armed: Option<Millis>,
+    /// The session's task reads no frames, because the machine had enough when it last asked.
+    paused: bool,
     /// The machine has panicked: a mistake of ours. Nothing is asked of it any more, and the session's
     /// task ends the session.
     broken: Option<String>,
@@ -82,7 +84,15 @@ impl SessionCell {
         metrics: Metrics,
     ) -> Self {
         let (outputs, closed) = (Vec::new(), Vec::new());
-        let state = State { machine, outputs, closed, line: None, armed: None, broken: None };
+        let state = State {
+            machine,
+            outputs,
+            closed,
+            line: None,
+            armed: None,
+            paused: false,
+            broken: None,
+        };
         Self { info, token, orders, state: Mutex::new(state), wake: Notify::new(), metrics }
     }
 
@@ -140,7 +150,9 @@ impl SessionCell {
 
     /// Whether frames are to be read.
     pub(super) fn wants_frames(&self) -> bool {
-        self.state.lock().machine.wants_frames()
+        let state = &mut *self.state.lock();
+        state.paused = !state.machine.wants_frames();
+        !state.paused
     }
 
     /// The sink if it is full, for the session's task to wait on.
@@ -217,7 +229,8 @@ impl State {
             (Some(_), None) => true,
             (None, _) => false,
         };
-        sooner || !self.outputs.is_empty() || !self.closed.is_empty()
+        let reads_again = self.paused && self.machine.wants_frames();
+        sooner || reads_again || !self.outputs.is_empty() || !self.closed.is_empty()
     }
 }
 

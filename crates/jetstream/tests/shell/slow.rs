@@ -69,3 +69,21 @@ async fn a_scope_that_is_busy_makes_its_members_wait_and_loses_nothing() {
     }
     assert_eq!(world.canvas.revision().0, 500);
 }
+
+#[tokio::test]
+async fn reading_goes_on_as_soon_as_a_scope_has_answered() {
+    let world = World::with_limits(|limits| {
+        limits.inbox_messages_max = 2;
+        // Nothing else wakes the session.
+        limits.ping_interval_ms = 3_600_000;
+        limits.session_timeout_ms = 7_200_000;
+    })
+    .await;
+    let mut ann = world.member().await;
+    for turn in 0..20 {
+        ann.change("Canvas", ROOT, json!({"name": turn.to_string()})).await;
+    }
+    for _ in 0..20 {
+        assert_eq!(ann.next().await["type"], "ScopeSyncReply");
+    }
+}
