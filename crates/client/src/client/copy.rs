@@ -203,11 +203,6 @@ impl Copy {
         let (Some(reading), Some(replica)) = (&self.reading, &mut self.replica) else {
             return true;
         };
-        // A fresh state is under way, which has what was accepted.
-        if !live {
-            replica.settle(edit);
-            return true;
-        }
         let Some(changes) = replica.changes(edit) else { return true };
         let modified = replies.iter().zip(&changes.fragments).enumerate();
         let modifications: Result<Vec<_>, Rejection> = modified
@@ -219,11 +214,12 @@ impl Copy {
             .collect();
         match modifications {
             Ok(modifications) if replies.len() == changes.fragments.len() => {
-                replica.answer(edit, results, modifications).is_ok()
+                // If a fresh state is under way, it has what was accepted.
+                replica.answer(edit, results, modifications).is_ok() || !live
             }
             _ => {
                 replica.settle(edit);
-                false
+                !live
             }
         }
     }

@@ -183,6 +183,7 @@ fn what_does_not_fit_is_answered_by_fetching_again_and_edits_go_on() {
 
     story.numbered(json!({"type": "ScopeSyncReply", "replyTo": 2, "fragmentReplies": [{}, {}]}));
     assert_eq!(story.outcome(before), Some(&Ok(())));
+    assert_eq!(story.objects(), 3, "what was accepted does not vanish until the state is here");
     story.numbered(json!({"type": "ScopeFetchReply", "replyTo": 4, "scopeIndex": 1}));
     story.state(1, "again", &[1, 9]);
     assert_eq!((story.name().as_str(), story.objects()), ("again", 4));

@@ -63,7 +63,8 @@ async fn run(seed: u64) {
         match dice.below(20) {
             0 => client.network.cut(),
             1 => client.network.go_down(),
-            2 | 3 => client.network.come_up(),
+            2 => client.network.come_up(),
+            3 => client.network.lose_answers(),
             4 => {
                 let sessions = world.server.sessions();
                 let chosen = dice.below(sessions.len().max(1) as u64) as usize;
@@ -77,6 +78,7 @@ async fn run(seed: u64) {
         }
     }
     for client in &clients {
+        client.network.cut();
         client.network.come_up();
     }
     for client in &clients {

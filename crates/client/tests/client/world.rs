@@ -1,6 +1,7 @@
 //! A server, clients, and a network between them that can be cut.
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
@@ -77,6 +78,13 @@ impl World {
         self.scope.untyped().read(picture).await.unwrap()
     }
 
+    /// Waits until the server has this many shapes.
+    pub(crate) async fn has_shapes(&self, count: usize) {
+        while self.scope.read(|canvas| canvas.shapes().len()).await.unwrap() != count {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    }
+
     /// Waits until a client shows what the server holds.
     pub(crate) async fn converged(&self, client: &Client) {
         client.session.synced().await;
@@ -130,12 +138,18 @@ struct NetworkState {
     connector: MemoryConnector,
     up: bool,
     pumps: Vec<AbortHandle>,
+    mute: Arc<AtomicBool>,
 }
 
 impl Network {
     /// A network that leads to this server.
     pub(crate) fn to(connector: MemoryConnector) -> Self {
-        Self(Arc::new(Mutex::new(NetworkState { connector, up: true, pumps: Vec::new() })))
+        Self(Arc::new(Mutex::new(NetworkState {
+            connector,
+            up: true,
+            pumps: Vec::new(),
+            mute: Arc::default(),
+        })))
     }
 
     /// Cuts every connection; the client may make another at once.
@@ -153,6 +167,11 @@ impl Network {
 
     pub(crate) fn come_up(&self) {
         self.0.lock().unwrap().up = true;
+    }
+
+    /// What the client says arrives, what the server says is lost, until the connection is another.
+    pub(crate) fn lose_answers(&self) {
+        self.0.lock().unwrap().mute.store(true, Ordering::Relaxed);
     }
 
     /// From now on it leads to another server.
@@ -182,8 +201,10 @@ impl Transport for Network {
             let client = connector.connect(info).await.ok_or_else(gone)?;
             let (to_server, frames) = mpsc::unbounded_channel();
             let (to_client, received) = mpsc::unbounded_channel();
-            let pump = tokio::spawn(pump(client, frames, to_client));
-            self.0.lock().unwrap().pumps.push(pump.abort_handle());
+            let mut state = self.0.lock().unwrap();
+            state.mute = Arc::default();
+            let pump = tokio::spawn(pump(client, frames, to_client, state.mute.clone()));
+            state.pumps.push(pump.abort_handle());
             Ok(Box::new(PumpedLink { to_server, received }) as Box<dyn Link>)
         })
     }
@@ -194,6 +215,7 @@ async fn pump(
     mut client: jetstream::transport::memory::MemoryClient,
     mut frames: mpsc::UnboundedReceiver<String>,
     to_client: mpsc::UnboundedSender<Received>,
+    mute: Arc<AtomicBool>,
 ) {
     loop {
         tokio::select! {
@@ -207,7 +229,7 @@ async fn pump(
                     Some(FromServer::Closed { code, reason }) => Received::Closed { code, reason },
                     None => return,
                 };
-                if to_client.send(received).is_err() {
+                if !mute.load(Ordering::Relaxed) && to_client.send(received).is_err() {
                     return;
                 }
             }
