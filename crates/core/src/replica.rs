@@ -388,6 +388,17 @@ mod tests {
     }
 
     #[test]
+    fn an_edit_that_is_answered_before_an_earlier_one_lies_below_it() {
+        let mut replica = Replica::new(graph());
+        let first = replica.edit(ChangeSet::new([rename("first")])).unwrap();
+        let second = replica.edit(ChangeSet::new([rename("second")])).unwrap();
+        replica.answer(second, &[Ok(())], Vec::new()).unwrap();
+        assert_eq!(name(replica.shown()), "first");
+        replica.answer(first, &[Ok(())], Vec::new()).unwrap();
+        assert_eq!(name(replica.shown()), "first");
+    }
+
+    #[test]
     fn a_commit_that_does_not_fit_is_noticed() {
         let mut replica = Replica::new(graph());
         let [stray, _] = add(2);

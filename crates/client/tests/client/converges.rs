@@ -102,7 +102,7 @@ async fn run(seed: u64) {
 
 #[tokio::test(start_paused = true)]
 async fn clients_end_in_the_servers_state_whatever_happens_to_their_connections() {
-    for seed in 0..60 {
+    for seed in 0..100 {
         run(seed).await;
     }
 }

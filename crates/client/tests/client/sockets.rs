@@ -1,15 +1,26 @@
 //! The same over real sockets.
 
+use std::sync::Arc;
+
 use jetstream::{Scope, Server, ServerHandle, WebSocket};
 use jetstream_client::{ConnectError, Connector, SessionState, connect};
+
+use tokio_rustls::rustls::crypto::ring::default_provider;
+use tokio_rustls::rustls::pki_types::CertificateDer;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use crate::world::{Canvas, shape};
 
 async fn serve() -> (ServerHandle, jetstream::TypedScope<Canvas>) {
+    serve_over(WebSocket::bind("127.0.0.1:0")).await
+}
+
+async fn serve_over(transport: WebSocket) -> (ServerHandle, jetstream::TypedScope<Canvas>) {
     let scope = Scope::with_root("Canvas", Canvas::default());
     let offered = scope.untyped().clone();
     let server = Server::builder()
-        .transport(WebSocket::bind("127.0.0.1:0"))
+        .transport(transport)
         .on_session(|session| {
             let verdict = match session.param("who") {
                 Some("nobody") => session.deny("nobody may come in"),
@@ -68,4 +79,31 @@ async fn a_server_that_goes_away_leaves_its_clients_offline() {
     canvas.update(|canvas| canvas.set_name("Meanwhile")).unwrap();
     assert_eq!(canvas.read(|canvas| canvas.name().to_owned()), "Meanwhile");
     assert!(matches!(connect(&url).await, Err(ConnectError::Unreachable(_))));
+}
+
+const CERTIFICATE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../jetstream/tests/data/cert.pem");
+const KEY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../jetstream/tests/data/key.pem");
+
+#[tokio::test]
+async fn over_tls_only_a_server_that_is_trusted_is_talked_to() {
+    let (server, _scope) = serve_over(WebSocket::bind("127.0.0.1:0").tls(CERTIFICATE, KEY)).await;
+    let url = format!("wss://127.0.0.1:{}", server.local_addr().port());
+    match connect(&url).await {
+        Err(ConnectError::Unreachable(error)) => {
+            assert!(error.to_string().contains("certificate"), "{error}");
+        }
+        other => panic!("{other:?}"),
+    }
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(CERTIFICATE).unwrap()).unwrap();
+    let config = ClientConfig::builder_with_provider(default_provider().into())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let transport = jetstream_client::WebSocket::new(&url).unwrap().tls(Arc::new(config));
+    let session = Connector::over(transport).connect().await.unwrap();
+    let canvas = session.fetch::<Canvas>("Canvas").await.unwrap();
+    canvas.update(|canvas| canvas.set_name("Secret")).unwrap().await.unwrap();
+    session.close().await;
 }
