@@ -114,7 +114,7 @@ pub enum Event<'a> {
         session: SessionId,
         /// In bytes.
         bytes: usize,
-        /// The longest state among what it may keep, in bytes.
+        /// The longest state that any scope has told, in bytes.
         longest_state: usize,
     },
 }

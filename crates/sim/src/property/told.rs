@@ -19,11 +19,11 @@ struct Way {
     told: Vec<News>,
     /// How what was received may be matched with what was told. One way as a rule; but a state can be the
     /// same as one before it, and then only what comes next shows which of them was sent.
-    matches: Vec<Match>,
+    matches: BTreeSet<Match>,
     left: BTreeSet<ScopeIndex>,
 }
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 struct Match {
     /// How much of what was told was received or left out.
     done: usize,
@@ -68,7 +68,11 @@ impl Property for ToldOnce {
 
 impl Default for Way {
     fn default() -> Self {
-        Self { told: Vec::new(), matches: vec![Match::default()], left: BTreeSet::new() }
+        Self {
+            told: Vec::new(),
+            matches: BTreeSet::from([Match::default()]),
+            left: BTreeSet::new(),
+        }
     }
 }
 
@@ -80,7 +84,6 @@ impl Way {
         }
         let told = &self.told;
         self.matches = self.matches.iter().flat_map(|one| one.receive(told, news)).collect();
-        self.matches.truncate(MATCHES_MAX);
         match self.matches.is_empty() {
             true => Err(format!("nothing that was told makes sense of {news:?}")),
             false => Ok(()),
@@ -132,6 +135,3 @@ impl Match {
         }
     }
 }
-
-/// More ways than these to understand what was received are not followed.
-const MATCHES_MAX: usize = 16;

@@ -330,8 +330,8 @@ impl World {
     fn measure(&mut self, session: SessionId) {
         let Some(served) = self.sessions.get(&session) else { return };
         let bytes = served.session.backlog_bytes();
-        let hosts = served.scopes.values().map(|scope| self.hosts[*scope].longest_state);
-        let longest_state = hosts.max().unwrap_or(0);
+        // Also of a scope that it has left: what was sent is kept until it is acknowledged.
+        let longest_state = self.hosts.iter().map(|host| host.longest_state).max().unwrap_or(0);
         self.tell(&Event::Backlog { session, bytes, longest_state });
     }
 }
