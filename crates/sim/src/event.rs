@@ -24,6 +24,13 @@ pub enum Event<'a> {
     SessionEnded {
         /// The session.
         session: SessionId,
+        /// How long nothing had been heard from its client, in milliseconds.
+        silent_ms: u64,
+    },
+    /// A client has given up a session that the server still has.
+    GaveUp {
+        /// The session.
+        session: SessionId,
     },
     /// A client has asked something of its session.
     Asked {

@@ -7,6 +7,7 @@ mod bounds;
 mod converges;
 mod gate;
 mod graph;
+mod lasts;
 mod once;
 mod order;
 mod outcome;
@@ -43,6 +44,7 @@ impl Properties {
             Box::new(gate::Gate::new(hosts)),
             Box::new(graph::Sound::new(hosts, settings)),
             Box::new(whole::Whole::new(hosts, settings)),
+            Box::new(lasts::Lasts::new(settings)),
             Box::new(outcome::Outcome::default()),
             Box::new(bounds::Bounds::new(settings)),
             Box::new(converges::Converges),

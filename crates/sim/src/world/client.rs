@@ -261,6 +261,10 @@ impl World {
             ClientOutput::Refused { .. } | ClientOutput::Reconnect => self.drop_connection(id),
             ClientOutput::Over { error } => {
                 self.note(|| format!("{} starts over: {error}", NAMES[id % NAMES.len()]));
+                let session = self.clients[id].session;
+                if let Some(session) = session.filter(|id| self.sessions.contains_key(id)) {
+                    self.tell(&Event::GaveUp { session });
+                }
                 self.start_over(id);
                 self.client_drops(id);
                 self.connect_later(id);

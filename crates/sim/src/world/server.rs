@@ -30,6 +30,8 @@ pub(super) struct Served {
     pub(super) session: ServerSession,
     /// Its scopes.
     pub(super) scopes: BTreeMap<ScopeIndex, ScopeId>,
+    /// When something of its client was last heard.
+    pub(super) heard_at: Millis,
     /// Which scope an accepted fetch was for, until it has its index.
     pub(super) accepted: BTreeMap<MessageIndex, ScopeId>,
 }
@@ -130,8 +132,12 @@ impl World {
         self.next_session = SessionId(session.0 + 1);
         let (limits, seed) = (self.settings.limits.clone(), self.dice.roll());
         let machine = ServerSession::new(session, accepted.dialect, limits, seed, now);
-        let served =
-            Served { session: machine, scopes: BTreeMap::new(), accepted: BTreeMap::new() };
+        let served = Served {
+            session: machine,
+            scopes: BTreeMap::new(),
+            heard_at: self.now,
+            accepted: BTreeMap::new(),
+        };
         self.sessions.insert(session, served);
         self.tokens.insert(token, session);
         self.ends.insert(connection, ServerEnd::Of(session));
@@ -151,6 +157,9 @@ impl World {
     pub(super) fn session_input(&mut self, id: SessionId, input: Input<'_>) {
         let now = self.wall();
         let Some(served) = self.sessions.get_mut(&id) else { return };
+        if matches!(input, Input::Connected { .. } | Input::Frame { .. }) {
+            served.heard_at = now.mono;
+        }
         let mut out = Vec::new();
         served.session.handle(now, input, &mut out);
         for output in out {
@@ -243,9 +252,10 @@ impl World {
         for index in indices {
             self.leave(session, index, soon);
         }
-        self.sessions.remove(&session);
+        let served = self.sessions.remove(&session).expect("it just ended");
+        let silent_ms = self.now.since(served.heard_at);
         self.tokens.retain(|_, other| *other != session);
-        self.tell(&Event::SessionEnded { session });
+        self.tell(&Event::SessionEnded { session, silent_ms });
     }
 
     /// The application decides about a fetch.
