@@ -60,7 +60,7 @@ impl Driver {
         while !self.shared.is_closing() {
             self.shared.set_state(SessionState::Connecting);
             let end = match self.connect().await {
-                Ok(Some(link)) => self.serve(link).await,
+                Ok(Some(link)) => self.serve_and_judge(link).await,
                 Ok(None) => End::Closed,
                 Err(error) => End::Lost(error),
             };
@@ -116,9 +116,19 @@ impl Driver {
         }
     }
 
+    /// A connection that has lived for a while begins the waits anew. One that breaks at once does not, or
+    /// a server that ends every session would be asked again and again.
+    async fn serve_and_judge(&mut self, link: Box<dyn Link>) -> End {
+        let connected = Instant::now();
+        let end = self.serve(link).await;
+        if connected.elapsed() >= GOOD_AFTER && self.shared.state() == SessionState::Online {
+            self.backoff.reset();
+        }
+        end
+    }
+
     async fn serve(&mut self, mut link: Box<dyn Link>) -> End {
         self.shared.handle(ClientInput::Connected);
-        let connected = Instant::now();
         // The server ends a session at once, so what is pending is waited for before the goodbye.
         let (mut closing, mut said_goodbye) = (None, false);
         loop {
@@ -163,20 +173,15 @@ impl Driver {
                     return End::Refused(ConnectError::Refused(error));
                 }
             }
-            self.note_success(connected);
+            self.note_success();
         }
     }
 
-    /// A connection that has lived for a while begins the waits anew.
-    fn note_success(&mut self, connected: Instant) {
-        if self.shared.state() != SessionState::Online {
-            return;
-        }
-        if let Some(first) = self.first.take() {
+    fn note_success(&mut self) {
+        if self.shared.state() == SessionState::Online
+            && let Some(first) = self.first.take()
+        {
             let _ = first.send(Ok(()));
-        }
-        if connected.elapsed() >= GOOD_AFTER {
-            self.backoff.reset();
         }
     }
 
