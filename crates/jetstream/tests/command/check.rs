@@ -21,8 +21,8 @@ fn a_file_without_mistakes_passes() {
 #[test]
 fn without_a_file_the_one_beside_or_the_demos_are_checked() {
     let folder = folder("check_default");
-    let demos = "demos/jetstream.toml (built in): no mistakes; models: 6, scopes and families: 3\n";
-    assert_eq!(run(jetstream(&folder, &["check"])).out, demos);
+    let demos = run(jetstream(&folder, &["check"])).out;
+    assert!(demos.starts_with("demos/jetstream.toml (built in): no mistakes; models: "), "{demos}");
     std::fs::write(folder.join("jetstream.toml"), "").unwrap();
     let beside = "jetstream.toml: no mistakes; models: 0, scopes and families: 0\n";
     assert_eq!(run(jetstream(&folder, &["check"])).out, beside);
