@@ -2,11 +2,13 @@
 //!
 //! The machine and the sink of the connection stand behind one lock that is never held over an await. A
 //! scope's task that has something for a member takes the lock, gives it to the machine, and later
-//! takes the lock again to pull frames out and write them to the socket. The session's own task is
-//! woken only when there is something that a scope's task cannot do: outputs to carry out, a socket that
-//! is full, a deadline that came nearer.
+//! takes the lock again to pull frames out and write them to the socket. It never waits for the lock:
+//! what it has goes into the session's mail then, which the session's own task opens. That task is woken
+//! only for this, and for what a scope's task cannot do: outputs to carry out, a socket that is full, a
+//! deadline that came nearer.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -32,6 +34,8 @@ pub(super) struct SessionCell {
     /// To the session's task.
     pub(super) orders: mpsc::Sender<Order>,
     state: Mutex<State>,
+    /// What scopes had for the session while others held its state.
+    mail: Mutex<VecDeque<Mail>>,
     /// Wakes the session's task.
     pub(super) wake: Notify,
     metrics: Metrics,
@@ -51,6 +55,13 @@ struct State {
     /// The machine has panicked: a mistake of ours. Nothing is asked of it any more, and the session's
     /// task ends the session.
     broken: Option<String>,
+}
+
+/// What a scope has for the session.
+enum Mail {
+    Delivery(ScopeIndex, Delivery),
+    /// Nothing more will come from this scope.
+    Closed(ScopeIndex),
 }
 
 /// The way to the client.
@@ -93,7 +104,8 @@ impl SessionCell {
             paused: false,
             broken: None,
         };
-        Self { info, token, orders, state: Mutex::new(state), wake: Notify::new(), metrics }
+        let (state, mail) = (Mutex::new(state), Mutex::default());
+        Self { info, token, orders, state, mail, wake: Notify::new(), metrics }
     }
 
     /// Gives the machine an input. The outputs wait for [`take_outputs`](Self::take_outputs).
@@ -102,9 +114,10 @@ impl SessionCell {
         state.machine.handle(now, input, &mut state.outputs);
     }
 
-    /// Tells the machine that its deadline has come, if it has.
+    /// Gives the machine what scopes left for it, and tells it that its deadline has come, if it has.
     pub(super) fn tick(&self, now: Now) {
         let state = &mut *self.state.lock();
+        self.open_mail(now, state);
         if state.machine.deadline().is_some_and(|deadline| deadline <= now.mono) {
             state.machine.handle(now, Input::Deadline, &mut state.outputs);
         }
@@ -131,6 +144,12 @@ impl SessionCell {
             state.line = None;
         }
         state.machine.handle(now, Input::Disconnected { connection }, &mut state.outputs);
+    }
+
+    /// Sends what there is, as long as the sink takes it. For the session's task, which may wait for the
+    /// state.
+    pub(super) fn send_all(&self, now: Now) {
+        self.send(now, &mut self.state.lock());
     }
 
     /// What is to be carried out, in order.
@@ -187,9 +206,53 @@ impl SessionCell {
 }
 
 impl SessionCell {
+    /// Gives the machine what a scope has for it, or leaves it for whoever holds the state at the moment.
+    ///
+    /// A session holds its own state while it reads a frame, which takes as long as its client makes it. A
+    /// scope never waits for that: its other members would wait with it.
+    fn post(&self, now: Now, mail: Mail) {
+        let mut waiting = self.mail.lock();
+        let state = if waiting.is_empty() { self.state.try_lock() } else { None };
+        match state {
+            Some(mut state) => {
+                drop(waiting);
+                self.guard(&mut state, |state| state.take(now, mail));
+            }
+            None => {
+                // Behind what waits already: a scope's deliveries keep their order.
+                waiting.push_back(mail);
+                self.wake.notify_one();
+            }
+        }
+    }
+
+    /// Gives the machine what was left for it. What is left after that has woken the session's task.
+    fn open_mail(&self, now: Now, state: &mut State) {
+        loop {
+            let Some(mail) = self.mail.lock().pop_front() else { return };
+            state.take(now, mail);
+        }
+    }
+
+    /// Sends what there is, as long as the sink takes it.
+    fn send(&self, now: Now, state: &mut State) {
+        self.guard(state, |state| {
+            self.open_mail(now, state);
+            let (frames, bytes) = state.send(now);
+            self.metrics.frames_out.inc_by(frames);
+            self.metrics.bytes_out.inc_by(bytes);
+            let is_full = state.line.as_ref().is_some_and(|line| line.room == Room::Full);
+            if is_full && frames > 0 {
+                self.metrics.sinks_full.inc();
+            }
+            if (is_full && frames > 0) || state.needs_task() {
+                self.wake.notify_one();
+            }
+        });
+    }
+
     /// Does something to the state on behalf of a scope, which must not fall over a session's mistake.
-    fn guarded(&self, work: impl FnOnce(&mut State)) {
-        let state = &mut *self.state.lock();
+    fn guard(&self, state: &mut State, work: impl FnOnce(&mut State)) {
         if state.broken.is_some() {
             return;
         }
@@ -201,6 +264,17 @@ impl SessionCell {
 }
 
 impl State {
+    fn take(&mut self, now: Now, mail: Mail) {
+        let input = match mail {
+            Mail::Delivery(scope, delivery) => Input::Deliver { scope, delivery },
+            Mail::Closed(scope) => {
+                self.closed.push(scope);
+                Input::ScopeClosed { scope }
+            }
+        };
+        self.machine.handle(now, input, &mut self.outputs);
+    }
+
     /// How many frames and bytes went to the sink, until it was full or there was nothing left.
     fn send(&mut self, now: Now) -> (u64, u64) {
         let (mut frames, mut bytes) = (0, 0);
@@ -236,32 +310,18 @@ impl State {
 
 impl Recipient for SessionCell {
     fn deliver(&self, now: Now, scope: ScopeIndex, delivery: Delivery) {
-        self.guarded(|state| {
-            let input = Input::Deliver { scope, delivery };
-            state.machine.handle(now, input, &mut state.outputs);
-        });
+        self.post(now, Mail::Delivery(scope, delivery));
     }
 
     fn scope_closed(&self, now: Now, scope: ScopeIndex) {
-        self.guarded(|state| {
-            state.closed.push(scope);
-            state.machine.handle(now, Input::ScopeClosed { scope }, &mut state.outputs);
-        });
+        self.post(now, Mail::Closed(scope));
     }
 
-    /// Sends what there is, as long as the sink takes it.
+    /// Whoever holds the state at the moment leaves this to the session's task.
     fn flush(&self, now: Now) {
-        self.guarded(|state| {
-            let (frames, bytes) = state.send(now);
-            self.metrics.frames_out.inc_by(frames);
-            self.metrics.bytes_out.inc_by(bytes);
-            let is_full = state.line.as_ref().is_some_and(|line| line.room == Room::Full);
-            if is_full && frames > 0 {
-                self.metrics.sinks_full.inc();
-            }
-            if (is_full && frames > 0) || state.needs_task() {
-                self.wake.notify_one();
-            }
-        });
+        match self.state.try_lock() {
+            Some(mut state) => self.send(now, &mut state),
+            None => self.wake.notify_one(),
+        }
     }
 }

@@ -27,7 +27,7 @@ use super::request::{FetchRequest, FetchVerdict};
 use crate::clock;
 use crate::future::catch_panic;
 use crate::metrics::{Counted, Metrics};
-use crate::scope::{Joining, Recipient, Request, Scope};
+use crate::scope::{Joining, Request, Scope};
 use crate::transport::{FrameSink, FrameSource, FrameText, Received};
 
 /// What the server tells a session's task.
@@ -284,7 +284,7 @@ impl SessionTask {
         for index in self.cell.take_closed() {
             self.memberships.remove(&index);
         }
-        self.cell.flush(clock::now());
+        self.cell.send_all(clock::now());
         self.arm();
     }
 
@@ -374,7 +374,7 @@ impl SessionTask {
         let live = if let Some(replaced) = self.replaced.take_if(is_it) {
             replaced
         } else if let Some(live) = self.connection.take_if(is_it) {
-            self.cell.flush(clock::now());
+            self.cell.send_all(clock::now());
             live
         } else {
             return;
@@ -412,7 +412,7 @@ impl SessionTask {
             // Answered behind what was asked before, and after that was told.
             let _ = scope.read(|_| ()).await;
         }
-        self.cell.flush(clock::now());
+        self.cell.send_all(clock::now());
         if let Some(connection) = self.connection.take() {
             goodbye(connection.source, &*connection.sink, &CloseReason::GoingAway).await;
         }
