@@ -24,6 +24,9 @@ pub struct Limits {
     pub session_scopes_max: usize,
     /// The most sessions that a server holds. More denies the session.
     pub sessions_max: usize,
+    /// The most scopes that are open at a time, where they are made at the first fetch. More denies the
+    /// fetch.
+    pub scopes_max: usize,
     /// The most members of one scope. More denies the fetch.
     pub members_max: usize,
     /// The most connections that have no session yet. More are closed at once.
@@ -68,6 +71,7 @@ impl Default for Limits {
             scope_objects_max: 1_000_000,
             session_scopes_max: 1_000,
             sessions_max: 100_000,
+            scopes_max: 100_000,
             members_max: 100_000,
             connections_pending_max: 20_000,
             backlog_bytes_max: 4 << 20,

@@ -15,6 +15,10 @@ pub(super) fn begin(logs: &Logs) -> Result<(), ParseError> {
         Some(level) => EnvFilter::try_new(level)?,
         None => EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info")),
     };
+    // What others log in detail are frames and addresses, and in those are tokens and what users wrote.
+    let filter = FOREIGN.into_iter().fold(filter, |filter, part| {
+        filter.add_directive(format!("{part}=info").parse().expect("a part and a level"))
+    });
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let _ = match logs.log_format {
         LogFormat::Human => {
@@ -25,3 +29,7 @@ pub(super) fn begin(logs: &Logs) -> Result<(), ParseError> {
     };
     Ok(())
 }
+
+/// The libraries that see what goes over connections.
+const FOREIGN: [&str; 6] =
+    ["hyper", "hyper_util", "rustls", "tokio_rustls", "tokio_tungstenite", "tungstenite"];

@@ -30,6 +30,8 @@ struct Inner {
     open: Mutex<HashMap<ScopeName, Scope>>,
     storage: Option<Arc<dyn Storage>>,
     metrics: Metrics,
+    /// How many may be open.
+    scopes_max: usize,
 }
 
 struct Rule {
@@ -149,8 +151,8 @@ impl ScopesBuilder {
                 .unwrap_or_else(|| Options { limits: self.limits.clone(), ..Options::default() });
             rules.push(Rule { template, options, make });
         }
-        let (storage, metrics) = (self.storage, self.metrics);
-        Ok(Scopes(Arc::new(Inner { rules, open: Mutex::default(), storage, metrics })))
+        let (storage, metrics, scopes_max) = (self.storage, self.metrics, self.limits.scopes_max);
+        Ok(Scopes(Arc::new(Inner { rules, open: Mutex::default(), storage, metrics, scopes_max })))
     }
 }
 
@@ -203,6 +205,11 @@ impl Scopes {
 
     fn make(&self, name: &str) -> Result<Scope, OpenError> {
         let inner = &*self.0;
+        if name.len() > NAME_BYTES_MAX {
+            return Err(OpenError::Unknown(
+                name[..name.floor_char_boundary(NAME_BYTES_MAX)].into(),
+            ));
+        }
         let found = inner.rules.iter().find_map(|rule| Some((rule, rule.template.matches(name)?)));
         let Some((rule, parameters)) = found else { return Err(OpenError::Unknown(name.into())) };
         let asked = Match { name: name.into(), parameters };
@@ -226,6 +233,11 @@ impl Scopes {
         let mut open = inner.open.lock();
         match open.get(&asked.name).filter(|scope| !scope.is_closed()) {
             Some(quicker) => Ok(quicker.clone()),
+            // Names are for clients to choose: a family has as many scopes as somebody cares to fetch.
+            None if open.len() >= inner.scopes_max => {
+                let message = format!("at most {} scopes are open at a time", inner.scopes_max);
+                Err(Rejection::new(ErrorCode::TooLarge, message).into())
+            }
             None => {
                 let scope = builder.build();
                 open.insert(asked.name, scope.clone());
@@ -247,6 +259,9 @@ impl Scopes {
         })
     }
 }
+
+/// Longer names of scopes are not looked for, in bytes: a name stands in logs and keys of stores.
+const NAME_BYTES_MAX: usize = 1024;
 
 impl fmt::Debug for Scopes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -276,6 +276,19 @@ async fn a_family_makes_one_scope_for_each_name() {
     assert!(one.is_closed() && scopes.list().is_empty());
 }
 
+#[tokio::test]
+async fn a_family_has_no_more_scopes_than_the_limit_and_no_endless_names() {
+    let limits = Limits { scopes_max: 2, ..Limits::default() };
+    let scopes =
+        Scopes::builder().limits(limits).scope("boards/{id}", |_| Ok(graph())).build().unwrap();
+    let long = scopes.open(&format!("boards/{}", "x".repeat(2_000))).await.unwrap_err();
+    assert_eq!(Rejection::from(long), Rejection::message("No such scope"));
+    let held = [scopes.open("boards/1").await.unwrap(), scopes.open("boards/2").await.unwrap()];
+    let refused = Rejection::from(scopes.open("boards/3").await.unwrap_err());
+    assert_eq!(refused.code.as_deref(), Some("too-large"));
+    assert!(held[0].is(&scopes.open("boards/1").await.unwrap()), "what is open is not affected");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_scope_of_a_family_is_closed_when_idle_and_comes_back_as_it_was() {
     let scopes = boards(1_000);

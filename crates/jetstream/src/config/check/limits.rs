@@ -55,6 +55,7 @@ keys! {
     scope_objects_max: Count scope,
     session_scopes_max: Count,
     sessions_max: Count,
+    scopes_max: Count,
     members_max: Count scope,
     connections_pending_max: Count,
     backlog_bytes_max: Bytes,
