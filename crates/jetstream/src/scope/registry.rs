@@ -206,9 +206,7 @@ impl Scopes {
     fn make(&self, name: &str) -> Result<Scope, OpenError> {
         let inner = &*self.0;
         if name.len() > NAME_BYTES_MAX {
-            return Err(OpenError::Unknown(
-                name[..name.floor_char_boundary(NAME_BYTES_MAX)].into(),
-            ));
+            return Err(OpenError::Unknown(name.into()));
         }
         let found = inner.rules.iter().find_map(|rule| Some((rule, rule.template.matches(name)?)));
         let Some((rule, parameters)) = found else { return Err(OpenError::Unknown(name.into())) };
