@@ -3,27 +3,12 @@
 
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { createRequire } from 'node:module'
 import { DelayedWebSocket, random } from './delayed-link.mjs'
+import { loadOriginal } from './original.mjs'
 import { startServer } from './server.mjs'
 import * as ours from '../js/jetstream.js'
 
-const require = createRequire(import.meta.url)
-globalThis.WebSocket = DelayedWebSocket
-globalThis.window = { DEBUG: false }
-const Jetstream = require('jetstream/client')
-
-const Shape = Jetstream.model('Shape', function () {
-  this.has('x', Number)
-  this.has('y', Number)
-  this.has('width', Number, { defaultValue: 100 })
-  this.has('height', Number, { defaultValue: 100 })
-  this.has('color', Number)
-})
-const Canvas = Jetstream.model('Canvas', function () {
-  this.has('name', String)
-  this.has('shapes', [Shape])
-})
+const { Jetstream, Shape, Canvas } = loadOriginal(DelayedWebSocket)
 
 const OurShape = ours.model('Shape', {
   x: Number,

@@ -3,26 +3,10 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { createRequire } from 'node:module'
+import { loadOriginal } from './original.mjs'
 import { startServer } from './server.mjs'
 
-const require = createRequire(import.meta.url)
-
-// What the client finds in a browser.
-globalThis.WebSocket = require('ws')
-globalThis.window = { DEBUG: false }
-const Jetstream = require('jetstream/client')
-
-const Shape = Jetstream.model('Shape', function () {
-  this.has('x', Number)
-  this.has('y', Number)
-  this.has('width', Number, { defaultValue: 100 })
-  this.has('height', Number, { defaultValue: 100 })
-  this.has('color', Number)
-})
-const Canvas = Jetstream.model('Canvas', function () {
-  this.has('name', String)
-  this.has('shapes', [Shape])
-})
+const { Jetstream, Shape, Canvas } = loadOriginal(createRequire(import.meta.url)('ws'))
 
 let server
 before(async () => { server = await startServer() })
