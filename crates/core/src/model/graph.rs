@@ -521,6 +521,10 @@ impl<'g> ObjectRef<'g> {
         }
     }
 
+    pub(crate) const fn key(&self) -> Key {
+        self.key
+    }
+
     fn object(&self) -> &'g Object {
         self.graph.at(self.key)
     }
