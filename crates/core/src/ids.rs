@@ -125,6 +125,10 @@ number! {
     Revision(u64)
 }
 number! {
+    /// How many entries a scope's log has seen: an entry's place in it, counted from 1.
+    Position(u64)
+}
+number! {
     /// Names a session inside the server. No secret, unlike its token, so logs may show it.
     SessionId(u64)
 }

@@ -4,6 +4,7 @@
 //! turns them into [`Commit`]s, and holds back everything that depends on a commit until the shell says
 //! that it is durable.
 
+mod entry;
 mod members;
 mod presence;
 mod state;
@@ -28,6 +29,7 @@ use crate::time::{Millis, Now, Timestamp};
 use crate::wire::encode;
 use crate::wire::message::Dialect;
 
+pub use entry::{Answer, Entry};
 use members::Members;
 use presence::Presence;
 pub use state::{encode_state, state_fragments};

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use jetstream_core::ids::Revision;
+use jetstream_core::ids::{Position, Revision};
 use jetstream_core::model::Graph;
-use jetstream_core::scope::Commit;
+use jetstream_core::scope::{Answer, Commit, Entry};
+use jetstream_core::time::Timestamp;
 
 use crate::storage::{Snapshot, Storage, StorageError, StoredScope};
 
@@ -12,37 +13,48 @@ use crate::storage::{Snapshot, Storage, StorageError, StoredScope};
 pub(super) struct Store {
     storage: Arc<dyn Storage>,
     key: StoredScope,
-    /// Commits since the last snapshot.
-    commits: usize,
+    /// The last entry's place.
+    position: Position,
+    /// The last commit that is stored, and when it was made.
+    last: (Revision, Timestamp),
+    /// Entries since the last snapshot.
+    entries: usize,
 }
 
 impl Store {
     pub(super) fn new(storage: Arc<dyn Storage>, key: StoredScope) -> Self {
-        Self { storage, key, commits: 0 }
+        let last = (Revision(0), Timestamp(0));
+        Self { storage, key, position: Position(0), last, entries: 0 }
     }
 
     /// What is stored, and its revision; or `beginning`, which is stored then.
     pub(super) async fn load(
         &mut self,
+        now: Timestamp,
         beginning: Graph,
     ) -> Result<(Graph, Revision), StorageError> {
-        match self.storage.load(&self.key).await? {
-            Some(stored) => {
-                self.commits = stored.commits.len();
-                stored.rebuild(self.key.schema.clone())
-            }
-            None => {
-                let snapshot = Snapshot::of(&beginning, Revision(0));
-                self.storage.compact(&self.key, snapshot).await?;
-                Ok((beginning, Revision(0)))
-            }
-        }
+        let Some(stored) = self.storage.load(&self.key).await? else {
+            let snapshot = Snapshot::of(&beginning, Revision(0), now);
+            self.storage.compact(&self.key, snapshot).await?;
+            self.last = (Revision(0), now);
+            return Ok((beginning, Revision(0)));
+        };
+        self.entries = stored.entries.len();
+        let rebuilt = stored.rebuild(self.key.schema.clone())?;
+        self.position = rebuilt.position;
+        self.last = (rebuilt.revision, rebuilt.time);
+        Ok((rebuilt.graph, rebuilt.revision))
     }
 
     /// Makes commits durable.
     pub(super) async fn append(&mut self, commits: &[Arc<Commit>]) -> Result<(), StorageError> {
-        self.storage.append(&self.key, commits).await?;
-        self.commits += commits.len();
+        let entries: Vec<_> = commits.iter().cloned().map(Entry::Commit).collect();
+        self.storage.append(&self.key, &entries).await?;
+        self.entries += entries.len();
+        self.position.0 += entries.len() as u64;
+        if let Some(commit) = commits.last() {
+            self.last = (commit.revision, commit.time);
+        }
         Ok(())
     }
 
@@ -50,13 +62,16 @@ impl Store {
     /// over as many commits.
     pub(super) async fn compact(
         &mut self,
+        now: Timestamp,
         graph: &Graph,
-        revision: Revision,
     ) -> Result<(), StorageError> {
-        if self.commits >= graph.len().max(COMMITS_BETWEEN_SNAPSHOTS) {
-            let snapshot = Snapshot::of(graph, revision);
+        if self.entries >= graph.len().max(COMMITS_BETWEEN_SNAPSHOTS) {
+            let (revision, time) = self.last;
+            let answered: [Answer; 0] = [];
+            let snapshot = Snapshot::of(graph, revision, time).behind(self.position, answered);
             self.storage.compact(&self.key, snapshot).await?;
-            self.commits = 0;
+            self.storage.trim(&self.key, self.storage.retention().horizon(now)).await?;
+            self.entries = 0;
         }
         Ok(())
     }

@@ -90,7 +90,7 @@ impl ScopeTask {
         metrics: Metrics,
         idle: Option<Idle>,
     ) -> Self {
-        let key = StoredScope { name: status.name.clone(), schema: status.schema.clone() };
+        let key = StoredScope::new(status.name.clone(), status.schema.clone());
         Self {
             status,
             requests,
@@ -154,7 +154,7 @@ impl ScopeTask {
         let (graph, options) = self.beginning.take().expect("a task runs once");
         let options = Options { repair_delay_ms: REPAIR_DELAY_MS, ..options };
         let Some(store) = &mut self.store else { return Ok(core::Scope::new(graph, options)) };
-        let (graph, revision) = store.load(graph).await?;
+        let (graph, revision) = store.load(clock::now().wall, graph).await?;
         self.status.revision.store(revision.0, Ordering::Release);
         Ok(core::Scope::at_revision(graph, revision, options))
     }
@@ -269,7 +269,7 @@ impl ScopeTask {
         self.carry_out(now);
         self.tell_subscribers();
         match &mut self.store {
-            Some(store) => store.compact(scope.graph(), scope.revision()).await,
+            Some(store) => store.compact(now.wall, scope.graph()).await,
             None => Ok(()),
         }
     }

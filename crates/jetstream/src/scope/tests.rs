@@ -12,8 +12,7 @@ use jetstream_core::wire::message::Dialect;
 use parking_lot::Mutex;
 
 use super::*;
-use crate::future::BoxFuture;
-use crate::storage::{MemoryStorage, Snapshot, Storage, StorageError, Stored, StoredScope};
+use crate::storage::{Call, Guarded, MemoryStorage, Storage, StorageError, StoredScope};
 
 /// A member that writes down what it is told.
 #[derive(Default)]
@@ -164,43 +163,15 @@ async fn a_scope_ends_when_nobody_holds_it() {
     assert!(changes.next().await.is_none());
 }
 
-/// A store that breaks after some batches.
-struct Breaking {
-    kept: MemoryStorage,
-    batches: Mutex<usize>,
-    /// It does not say so, but falls over.
-    panics: bool,
-}
-
-impl Storage for Breaking {
-    fn load<'a>(
-        &'a self,
-        scope: &'a StoredScope,
-    ) -> BoxFuture<'a, Result<Option<Stored>, StorageError>> {
-        self.kept.load(scope)
-    }
-
-    fn append<'a>(
-        &'a self,
-        scope: &'a StoredScope,
-        commits: &'a [Arc<jetstream_core::scope::Commit>],
-    ) -> BoxFuture<'a, Result<(), StorageError>> {
-        let mut batches = self.batches.lock();
-        if *batches == 0 {
-            assert!(!self.panics, "the store has a mistake");
-            return Box::pin(async { Err(StorageError("the disk is full".to_owned())) });
-        }
-        *batches -= 1;
-        self.kept.append(scope, commits)
-    }
-
-    fn compact<'a>(
-        &'a self,
-        scope: &'a StoredScope,
-        snapshot: Snapshot,
-    ) -> BoxFuture<'a, Result<(), StorageError>> {
-        self.kept.compact(scope, snapshot)
-    }
+/// A store that breaks after one batch; or it does not say so, but falls over.
+fn breaking(kept: MemoryStorage, panics: bool) -> impl Storage {
+    let batches = AtomicUsize::new(1);
+    Guarded::new(kept, move |call| {
+        let broken = call == Call::Append && batches.fetch_sub(1, Ordering::Relaxed) == 0;
+        assert!(!(broken && panics), "the store has a mistake");
+        let full = || StorageError::Full("the disk".to_owned());
+        Box::pin(std::future::ready(if broken { Err(full()) } else { Ok(()) }))
+    })
 }
 
 #[tokio::test]
@@ -215,7 +186,7 @@ async fn a_scope_that_panics_leaves_nobody_waiting() {
 
 async fn a_failed_batch_ends_the_scope(panics: bool) {
     let kept = MemoryStorage::new();
-    let breaking = Arc::new(Breaking { kept: kept.clone(), batches: Mutex::new(1), panics });
+    let breaking = Arc::new(breaking(kept.clone(), panics));
     let scope = Scope::builder("Counter", graph()).storage(breaking).build();
     let (_, notes) = join(&scope, 0).await;
     let mut changes = scope.changes();
@@ -239,9 +210,9 @@ async fn many_commits_are_compacted_and_come_back() {
     for value in 1..=1500 {
         scope.update(set(&graph(), f64::from(value))).await.unwrap();
     }
-    let key = StoredScope { name: scope.name().clone(), schema: scope.schema().clone() };
+    let key = StoredScope::new(scope.name().clone(), scope.schema().clone());
     let stored = kept.load(&key).await.unwrap().unwrap();
-    assert!(stored.commits.len() < 1000, "{} commits", stored.commits.len());
+    assert!(stored.entries.len() < 1000, "{} entries", stored.entries.len());
     scope.close().await;
     let again = Scope::builder("Counter", graph()).storage(kept).build();
     assert_eq!(again.read(count).await.unwrap(), is(1500.0));

@@ -30,7 +30,7 @@ impl Directory {
         if sessions.closed || sessions.by_id.len() >= sessions_max {
             return false;
         }
-        sessions.by_token.insert(cell.token.clone(), cell.clone());
+        sessions.by_token.insert(cell.token, cell.clone());
         sessions.by_id.insert(cell.info.id(), cell.clone());
         true
     }

@@ -4,15 +4,12 @@ use std::fmt;
 
 use ring::digest;
 
+pub(super) use crate::storage::TokenHash;
+
 /// A session's token: 256 bits from the system's source of randomness, as letters and digits.
 ///
 /// Given out once and kept nowhere: the server itself keeps only [`TokenHash`]es.
 pub(super) struct Token(String);
-
-/// What the server keeps of a token. From it no token can be made, and comparing two tells nothing
-/// about the tokens by the time that it takes.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub(super) struct TokenHash([u8; digest::SHA256_OUTPUT_LEN]);
 
 impl Token {
     /// A new one.
@@ -47,9 +44,9 @@ impl Token {
 
 impl TokenHash {
     /// Of what a client says is its token.
-    pub(super) fn of(token: &str) -> Self {
+    pub(crate) fn of(token: &str) -> Self {
         let hash = digest::digest(&digest::SHA256, token.as_bytes());
-        Self(hash.as_ref().try_into().expect("a SHA-256 has 32 bytes"))
+        Self::new(hash.as_ref().try_into().expect("a SHA-256 has 32 bytes"))
     }
 }
 

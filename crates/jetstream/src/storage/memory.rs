@@ -1,25 +1,181 @@
 //! A store that lives as long as the process.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Bound;
 use std::sync::Arc;
 
-use jetstream_core::ids::{Revision, ScopeName};
-use jetstream_core::scope::Commit;
+use jetstream_core::ids::{Position, Revision, ScopeName, SessionId};
+use jetstream_core::scope::{Commit, Entry};
+use jetstream_core::time::Timestamp;
 use parking_lot::Mutex;
+use tokio::sync::watch;
 
-use super::{Snapshot, Storage, StorageError, Stored, StoredScope};
+use super::stored::{entry_bytes, snapshot_bytes};
+use super::{
+    Horizon, Kept, Moment, Retention, ScopeSummary, Snapshot, Storage, StorageError, StorageHealth,
+    Stored, StoredSchema, StoredScope, StoredSession, TokenHash,
+};
 use crate::future::BoxFuture;
 
-/// Keeps everything in memory. Clones share what they keep.
-#[derive(Debug, Clone, Default)]
+/// Keeps everything in memory, and nothing of the past. Clones share what they keep.
+#[derive(Debug, Clone)]
 pub struct MemoryStorage {
-    scopes: Arc<Mutex<HashMap<ScopeName, Stored>>>,
+    contents: Arc<Mutex<Contents>>,
+    /// Always good: there is no disk that could fail.
+    health: watch::Sender<StorageHealth>,
+}
+
+#[derive(Debug, Default)]
+struct Contents {
+    scopes: BTreeMap<ScopeName, Log>,
+    sessions: BTreeMap<SessionId, StoredSession>,
+    tokens: BTreeMap<TokenHash, SessionId>,
+    schemas: Vec<StoredSchema>,
+}
+
+/// One scope.
+#[derive(Debug)]
+struct Log {
+    /// Oldest first; there is at least one.
+    snapshots: Vec<Snapshot>,
+    /// What is known after the oldest snapshot.
+    entries: VecDeque<Entry>,
+    position: Position,
+    revision: Revision,
+    modified: Timestamp,
 }
 
 impl MemoryStorage {
     /// A store without any scope.
     pub fn new() -> Self {
-        Self::default()
+        Self { contents: Arc::default(), health: watch::Sender::default() }
+    }
+
+    /// What a question finds or changes, at once.
+    fn answer<'a, T: Send + 'a>(
+        &'a self,
+        ask: impl FnOnce(&mut Contents) -> Result<T, StorageError> + Send + 'a,
+    ) -> BoxFuture<'a, Result<T, StorageError>> {
+        Box::pin(async move { ask(&mut self.contents.lock()) })
+    }
+}
+
+impl Default for MemoryStorage {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Log {
+    fn begin(snapshot: Snapshot) -> Self {
+        let Snapshot { position, revision, time: modified, .. } = snapshot;
+        let (snapshots, entries) = (vec![snapshot], VecDeque::new());
+        Self { snapshots, entries, position, revision, modified }
+    }
+
+    fn append(&mut self, entries: &[Entry]) -> Result<(), StorageError> {
+        let (mut revision, mut modified) = (self.revision, self.modified);
+        for commit in entries.iter().filter_map(Entry::commit) {
+            if commit.revision <= revision {
+                let found = commit.revision;
+                let refused = format!("revision {found} does not come after {revision}");
+                return Err(StorageError::Refused(refused));
+            }
+            (revision, modified) = (commit.revision, commit.time);
+        }
+        (self.revision, self.modified) = (revision, modified);
+        self.position.0 += entries.len() as u64;
+        self.entries.extend(entries.iter().cloned());
+        Ok(())
+    }
+
+    fn compact(&mut self, snapshot: Snapshot) -> Result<(), StorageError> {
+        if snapshot.position > self.position || snapshot.revision > self.revision {
+            return Err(StorageError::Refused(format!(
+                "the last entry is {} at revision {}, not {} at {}",
+                self.position, self.revision, snapshot.position, snapshot.revision
+            )));
+        }
+        let oldest = self.snapshots[0].position;
+        if snapshot.position < oldest {
+            let refused = format!("what is before the entry {oldest} is forgotten");
+            return Err(StorageError::Refused(refused));
+        }
+        let place = self.snapshots.partition_point(|other| other.position < snapshot.position);
+        match self.snapshots.get_mut(place) {
+            Some(same) if same.position == snapshot.position => *same = snapshot,
+            _ => self.snapshots.insert(place, snapshot),
+        }
+        Ok(())
+    }
+
+    fn trim(&mut self, horizon: Horizon) {
+        let mut bytes = 0;
+        let mut behind = self.position;
+        let mut kept: Vec<Kept> = Vec::new();
+        for snapshot in self.snapshots.iter().rev() {
+            let entries = self.between(snapshot.position, behind);
+            bytes += snapshot_bytes(snapshot) + entries.map(entry_bytes).sum::<u64>();
+            behind = snapshot.position;
+            kept.push(Kept { time: snapshot.time, bytes });
+        }
+        kept.reverse();
+        let forgotten = self.snapshots.drain(..horizon.oldest_kept(&kept)).count();
+        if forgotten > 0 {
+            let needed = self.position.0.saturating_sub(self.snapshots[0].position.0);
+            let needed = usize::try_from(needed).unwrap_or(usize::MAX);
+            self.entries.drain(..self.entries.len().saturating_sub(needed));
+        }
+    }
+
+    /// The entries after one place up to another.
+    fn between(&self, after: Position, until: Position) -> impl Iterator<Item = &Entry> {
+        let first = self.position.0 - self.entries.len() as u64;
+        let place = |position: Position| position.0.saturating_sub(first) as usize;
+        self.entries.range(place(after)..place(until))
+    }
+
+    fn stored(&self) -> Stored {
+        let snapshot = self.snapshots.last().expect("a log begins with a snapshot").clone();
+        let entries = self.between(snapshot.position, self.position).cloned().collect();
+        Stored { snapshot, entries }
+    }
+
+    fn snapshot_at(&self, moment: Moment) -> Option<Snapshot> {
+        let found = self.snapshots.iter().rev().find(|snapshot| match moment {
+            Moment::Revision(revision) => snapshot.revision <= revision,
+            Moment::Time(time) => snapshot.time <= time,
+        });
+        found.cloned()
+    }
+
+    fn summary(&self, name: &ScopeName) -> ScopeSummary {
+        let snapshots: u64 = self.snapshots.iter().map(snapshot_bytes).sum();
+        let entries: u64 = self.entries.iter().map(entry_bytes).sum();
+        ScopeSummary {
+            name: name.clone(),
+            revision: self.revision,
+            bytes: snapshots + entries,
+            modified: self.modified,
+        }
+    }
+}
+
+impl Contents {
+    fn log(&mut self, scope: &StoredScope) -> Result<&mut Log, StorageError> {
+        self.scopes.get_mut(&scope.name).ok_or_else(|| StorageError::unknown(&scope.name))
+    }
+
+    fn save(&mut self, session: &StoredSession) {
+        self.forget(session.id);
+        self.tokens.insert(session.token, session.id);
+        self.sessions.insert(session.id, session.clone());
+    }
+
+    fn forget(&mut self, session: SessionId) {
+        if let Some(session) = self.sessions.remove(&session) {
+            self.tokens.remove(&session.token);
+        }
     }
 }
 
@@ -28,30 +184,15 @@ impl Storage for MemoryStorage {
         &'a self,
         scope: &'a StoredScope,
     ) -> BoxFuture<'a, Result<Option<Stored>, StorageError>> {
-        Box::pin(async { Ok(self.scopes.lock().get(&scope.name).cloned()) })
+        self.answer(|contents| Ok(contents.scopes.get(&scope.name).map(Log::stored)))
     }
 
     fn append<'a>(
         &'a self,
         scope: &'a StoredScope,
-        commits: &'a [Arc<Commit>],
+        entries: &'a [Entry],
     ) -> BoxFuture<'a, Result<(), StorageError>> {
-        Box::pin(async move {
-            let mut scopes = self.scopes.lock();
-            let stored = scopes
-                .get_mut(&scope.name)
-                .ok_or_else(|| StorageError(format!("no scope {:?} is stored", scope.name)))?;
-            let mut expected = last_revision(stored).next();
-            for commit in commits {
-                if commit.revision != expected {
-                    let found = commit.revision;
-                    return Err(StorageError(format!("revision {expected} is next, not {found}")));
-                }
-                expected = expected.next();
-            }
-            stored.commits.extend(commits.iter().cloned());
-            Ok(())
-        })
+        self.answer(|contents| contents.log(scope)?.append(entries))
     }
 
     fn compact<'a>(
@@ -59,28 +200,127 @@ impl Storage for MemoryStorage {
         scope: &'a StoredScope,
         snapshot: Snapshot,
     ) -> BoxFuture<'a, Result<(), StorageError>> {
-        Box::pin(async {
-            let mut scopes = self.scopes.lock();
-            let Some(stored) = scopes.get_mut(&scope.name) else {
-                scopes.insert(scope.name.clone(), Stored { snapshot, commits: Vec::new() });
-                return Ok(());
-            };
-            let last = last_revision(stored);
-            if snapshot.revision > last {
-                let found = snapshot.revision;
-                return Err(StorageError(format!("revision {last} is the last, not {found}")));
+        self.answer(|contents| match contents.scopes.get_mut(&scope.name) {
+            Some(log) => log.compact(snapshot),
+            None => {
+                contents.scopes.insert(scope.name.clone(), Log::begin(snapshot));
+                Ok(())
             }
-            stored.commits.retain(|commit| commit.revision > snapshot.revision);
-            if snapshot.revision > stored.snapshot.revision {
-                stored.snapshot = snapshot;
+        })
+    }
+
+    fn trim<'a>(
+        &'a self,
+        scope: &'a StoredScope,
+        horizon: Horizon,
+    ) -> BoxFuture<'a, Result<(), StorageError>> {
+        self.answer(move |contents| contents.log(scope).map(|log| log.trim(horizon)))
+    }
+
+    fn retention(&self) -> Retention {
+        Retention::NONE
+    }
+
+    fn snapshot_at<'a>(
+        &'a self,
+        scope: &'a StoredScope,
+        moment: Moment,
+    ) -> BoxFuture<'a, Result<Option<Snapshot>, StorageError>> {
+        self.answer(move |contents| {
+            Ok(contents.scopes.get(&scope.name).and_then(|log| log.snapshot_at(moment)))
+        })
+    }
+
+    fn commits<'a>(
+        &'a self,
+        scope: &'a StoredScope,
+        after: Revision,
+        max: usize,
+    ) -> BoxFuture<'a, Result<Vec<Arc<Commit>>, StorageError>> {
+        self.answer(move |contents| {
+            let entries = contents.scopes.get(&scope.name).map(|log| &log.entries);
+            let commits = entries.into_iter().flatten().filter_map(Entry::commit);
+            Ok(commits.filter(|commit| commit.revision > after).take(max).cloned().collect())
+        })
+    }
+
+    fn scopes<'a>(
+        &'a self,
+        after: Option<&'a ScopeName>,
+        max: usize,
+    ) -> BoxFuture<'a, Result<Vec<ScopeSummary>, StorageError>> {
+        self.answer(move |contents| {
+            let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+            let scopes = contents.scopes.range((from, Bound::Unbounded)).take(max);
+            Ok(scopes.map(|(name, log)| log.summary(name)).collect())
+        })
+    }
+
+    fn remove_scope<'a>(
+        &'a self,
+        scope: &'a ScopeName,
+    ) -> BoxFuture<'a, Result<bool, StorageError>> {
+        self.answer(|contents| Ok(contents.scopes.remove(scope).is_some()))
+    }
+
+    fn load_session<'a>(
+        &'a self,
+        token: &'a TokenHash,
+    ) -> BoxFuture<'a, Result<Option<StoredSession>, StorageError>> {
+        self.answer(|contents| {
+            let id = contents.tokens.get(token);
+            Ok(id.and_then(|id| contents.sessions.get(id)).cloned())
+        })
+    }
+
+    fn sessions(
+        &self,
+        after: Option<SessionId>,
+        max: usize,
+    ) -> BoxFuture<'_, Result<Vec<StoredSession>, StorageError>> {
+        self.answer(move |contents| {
+            let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+            let sessions = contents.sessions.range((from, Bound::Unbounded)).take(max);
+            Ok(sessions.map(|(_, session)| session.clone()).collect())
+        })
+    }
+
+    fn save_sessions<'a>(
+        &'a self,
+        sessions: &'a [StoredSession],
+    ) -> BoxFuture<'a, Result<(), StorageError>> {
+        self.answer(|contents| {
+            sessions.iter().for_each(|session| contents.save(session));
+            Ok(())
+        })
+    }
+
+    fn forget_sessions<'a>(
+        &'a self,
+        sessions: &'a [SessionId],
+    ) -> BoxFuture<'a, Result<(), StorageError>> {
+        self.answer(|contents| {
+            sessions.iter().for_each(|session| contents.forget(*session));
+            Ok(())
+        })
+    }
+
+    fn schemas(&self) -> BoxFuture<'_, Result<Vec<StoredSchema>, StorageError>> {
+        self.answer(|contents| Ok(contents.schemas.clone()))
+    }
+
+    fn add_schema(&self, schema: StoredSchema) -> BoxFuture<'_, Result<(), StorageError>> {
+        self.answer(|contents| {
+            if StoredSchema::is_new(&contents.schemas, &schema)? {
+                contents.schemas.push(schema);
             }
             Ok(())
         })
     }
-}
 
-fn last_revision(stored: &Stored) -> Revision {
-    stored.commits.last().map_or(stored.snapshot.revision, |commit| commit.revision)
+    fn health(&self) -> watch::Receiver<StorageHealth> {
+        self.health.subscribe()
+    }
 }
 
 #[cfg(test)]

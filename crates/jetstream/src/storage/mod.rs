@@ -1,119 +1,139 @@
-//! Keeps the commits of scopes: the seam behind which nobody is told before a commit is durable.
+//! Keeps what must survive: the seam behind which nobody is told before something is durable.
 //!
-//! A scope is stored as a [`Snapshot`] and the commits after it. [`MemoryStorage`] keeps them for as long
-//! as it lives, so that a scope that was closed because nobody used it comes back as it was.
+//! A scope is stored as a log of entries and [`Snapshot`]s of its state: the newest snapshot and the
+//! entries after it are its present, what is before them its past. [`MemoryStorage`] keeps scopes for as
+//! long as it lives, so that one that was closed because nobody used it comes back as it was.
 //! `contract` (feature `contract`) holds every implementation to the sentences below.
 
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
+mod error;
+mod guarded;
+mod history;
 mod memory;
+mod session;
+mod stored;
 
 use std::sync::Arc;
 
-use jetstream_core::ids::{ObjectId, Revision, ScopeName};
-use jetstream_core::model::{ChangeSet, Fragment, Graph, JudgeLimits, Schema, judge};
-use jetstream_core::scope::{Commit, state_fragments};
+use jetstream_core::ids::{Revision, ScopeName, SessionId};
+use jetstream_core::scope::{Commit, Entry};
+use tokio::sync::watch;
 
 use crate::future::BoxFuture;
 
+pub use error::{StorageError, StorageHealth};
+pub use guarded::{Call, Guarded};
+pub use history::{Horizon, Kept, Moment, Retention};
 pub use memory::MemoryStorage;
+pub use session::{StoredFetch, StoredSession, TokenHash};
+pub use stored::{
+    Rebuilt, SchemaVersion, ScopeSummary, Snapshot, Stored, StoredSchema, StoredScope,
+};
 
-/// Keeps the commits of scopes.
+/// Keeps scopes and sessions.
 ///
-/// Calls for one scope never overlap; calls for different scopes may.
+/// `append` is called by a scope's one writer, one call after the other; all other calls may overlap it
+/// and each other. What is given to a call that succeeded is there for every call that begins afterwards.
 pub trait Storage: Send + Sync + 'static {
-    /// Everything that is needed to rebuild the scope, or `None` if it was never stored.
+    /// Everything that is needed to rebuild the scope: its newest snapshot and the entries after it. `None`
+    /// if it was never stored.
     fn load<'a>(
         &'a self,
         scope: &'a StoredScope,
     ) -> BoxFuture<'a, Result<Option<Stored>, StorageError>>;
 
-    /// Makes `commits` durable, all or none. On `Ok` they survive a crash.
+    /// Makes `entries` durable, all or none, in this order. On `Ok` they survive a crash. On `Err` nothing of
+    /// them is stored or ever will be: a store that is in doubt answers when it is not any more.
     ///
-    /// Refuses a batch that does not start one past the last stored revision, or is not consecutive
-    /// itself, and a scope that has no snapshot.
+    /// Refuses commits whose revisions do not rise, from the last stored one on, and a scope that has no
+    /// snapshot. Revisions may have gaps.
     fn append<'a>(
         &'a self,
         scope: &'a StoredScope,
-        commits: &'a [Arc<Commit>],
+        entries: &'a [Entry],
     ) -> BoxFuture<'a, Result<(), StorageError>>;
 
-    /// Replaces everything up to the snapshot's revision by the snapshot; commits after it stay. The
-    /// first snapshot makes the scope known.
+    /// Adds a snapshot. The first makes the scope known. From the newest on the scope is loaded; what is
+    /// before it stays until it is trimmed.
     ///
-    /// Refuses a snapshot of a revision that is past the last stored one, unless it is the first.
+    /// Refuses a snapshot of what is not stored: past the last position or revision, unless it is the first,
+    /// or before the oldest that is left.
     fn compact<'a>(
         &'a self,
         scope: &'a StoredScope,
         snapshot: Snapshot,
     ) -> BoxFuture<'a, Result<(), StorageError>>;
-}
 
-/// Which scope is meant, and what its fragments are typed with.
-#[derive(Debug, Clone)]
-pub struct StoredScope {
-    /// The name under which it is fetched, which is its key in the store.
-    pub name: ScopeName,
-    /// Its models. Stores write names rather than ids, so that a schema may grow.
-    pub schema: Arc<Schema>,
-}
+    /// Forgets snapshots and entries that only tell what was before the horizon. The present stays.
+    fn trim<'a>(
+        &'a self,
+        scope: &'a StoredScope,
+        horizon: Horizon,
+    ) -> BoxFuture<'a, Result<(), StorageError>>;
 
-/// A scope's whole state at a revision.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Snapshot {
-    /// The last commit that it contains.
-    pub revision: Revision,
-    /// The object that everything is reached from.
-    pub root: ObjectId,
-    /// First a `change` of the root, then an `add` for each other object.
-    pub fragments: Arc<[Fragment]>,
-}
+    /// How much of the past this store is to keep: who compacts also trims, to this.
+    fn retention(&self) -> Retention;
 
-impl Snapshot {
-    /// The state of a graph.
-    pub fn of(graph: &Graph, revision: Revision) -> Self {
-        Self { revision, root: graph.root(), fragments: state_fragments(graph).into() }
-    }
-}
+    /// The newest snapshot that is not after the moment. `None` if the past does not reach back so far.
+    fn snapshot_at<'a>(
+        &'a self,
+        scope: &'a StoredScope,
+        moment: Moment,
+    ) -> BoxFuture<'a, Result<Option<Snapshot>, StorageError>>;
 
-/// What a store has of a scope.
-#[derive(Debug, Clone)]
-pub struct Stored {
-    /// Where it begins.
-    pub snapshot: Snapshot,
-    /// What came after, in revision order.
-    pub commits: Vec<Arc<Commit>>,
-}
+    /// The first commits after a revision, as far as they are still known, at most `max`.
+    fn commits<'a>(
+        &'a self,
+        scope: &'a StoredScope,
+        after: Revision,
+        max: usize,
+    ) -> BoxFuture<'a, Result<Vec<Arc<Commit>>, StorageError>>;
 
-impl Stored {
-    /// The graph after the last commit, and its revision.
-    ///
-    /// # Errors
-    ///
-    /// If the state does not fit the schema any more.
-    pub fn rebuild(self, schema: Arc<Schema>) -> Result<(Graph, Revision), StorageError> {
-        let unfit = |revision: Revision, problem: &dyn std::fmt::Display| {
-            StorageError(format!("the stored state at revision {revision}: {problem}"))
-        };
-        let Snapshot { mut revision, root, fragments } = self.snapshot;
-        let mut graph = Graph::from_state(schema, root, fragments.to_vec())
-            .map_err(|errors| unfit(revision, &errors[0]))?;
-        for commit in self.commits {
-            revision = commit.revision;
-            let changes = ChangeSet::new(commit.fragments.iter().cloned());
-            let judgement = judge(&graph, &changes, &JudgeLimits::NONE);
-            if let Some(refused) = judgement.replies.into_iter().find_map(Result::err) {
-                return Err(unfit(revision, &refused));
-            }
-            if let Some(plan) = judgement.plan {
-                graph.apply(plan);
-            }
-        }
-        Ok((graph, revision))
-    }
-}
+    /// The scopes whose names come after `after`, in the order of their names' bytes, at most `max`.
+    fn scopes<'a>(
+        &'a self,
+        after: Option<&'a ScopeName>,
+        max: usize,
+    ) -> BoxFuture<'a, Result<Vec<ScopeSummary>, StorageError>>;
 
-/// The store could not do what it was asked; in plain words.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("storage: {0}")]
-pub struct StorageError(pub String);
+    /// Forgets a scope and its past. Tells whether it was there.
+    fn remove_scope<'a>(
+        &'a self,
+        scope: &'a ScopeName,
+    ) -> BoxFuture<'a, Result<bool, StorageError>>;
+
+    /// The session with this token.
+    fn load_session<'a>(
+        &'a self,
+        token: &'a TokenHash,
+    ) -> BoxFuture<'a, Result<Option<StoredSession>, StorageError>>;
+
+    /// The sessions whose ids come after `after`, in the order of their ids, at most `max`.
+    fn sessions(
+        &self,
+        after: Option<SessionId>,
+        max: usize,
+    ) -> BoxFuture<'_, Result<Vec<StoredSession>, StorageError>>;
+
+    /// Makes sessions durable, all or none; each replaces what is stored under its id.
+    fn save_sessions<'a>(
+        &'a self,
+        sessions: &'a [StoredSession],
+    ) -> BoxFuture<'a, Result<(), StorageError>>;
+
+    /// Forgets sessions; those that are not there are passed over.
+    fn forget_sessions<'a>(
+        &'a self,
+        sessions: &'a [SessionId],
+    ) -> BoxFuture<'a, Result<(), StorageError>>;
+
+    /// Every schema that the store was written with, in the order of their versions.
+    fn schemas(&self) -> BoxFuture<'_, Result<Vec<StoredSchema>, StorageError>>;
+
+    /// Adds a schema. Refuses a version that is not higher than the last, unless it is the same again.
+    fn add_schema(&self, schema: StoredSchema) -> BoxFuture<'_, Result<(), StorageError>>;
+
+    /// Whether the store takes what it is given, now and from now on.
+    fn health(&self) -> watch::Receiver<StorageHealth>;
+}

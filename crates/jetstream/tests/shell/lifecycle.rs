@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jetstream::core::scope::Commit;
-use jetstream::storage::{Snapshot, StorageError, Stored, StoredScope};
-use jetstream::{BoxFuture, ConnectInfo, Scope, Storage, WebSocket};
+use jetstream::storage::Guarded;
+use jetstream::{ConnectInfo, MemoryStorage, Scope, WebSocket};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -124,37 +123,11 @@ async fn metrics_and_health_have_a_listener_of_their_own() {
     assert!(get("/else").await.starts_with("HTTP/1.1 404 "));
 }
 
-/// A store that never finds what it looks for.
-struct Stuck;
-
-impl Storage for Stuck {
-    fn load<'a>(
-        &'a self,
-        _: &'a StoredScope,
-    ) -> BoxFuture<'a, Result<Option<Stored>, StorageError>> {
-        Box::pin(std::future::pending())
-    }
-
-    fn append<'a>(
-        &'a self,
-        _: &'a StoredScope,
-        _: &'a [Arc<Commit>],
-    ) -> BoxFuture<'a, Result<(), StorageError>> {
-        Box::pin(std::future::pending())
-    }
-
-    fn compact<'a>(
-        &'a self,
-        _: &'a StoredScope,
-        _: Snapshot,
-    ) -> BoxFuture<'a, Result<(), StorageError>> {
-        Box::pin(std::future::pending())
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_scope_that_does_not_answer_makes_the_server_unready() {
-    let stuck = Scope::builder("Stuck", graph()).storage(Arc::new(Stuck)).build();
+    // A store that never finds what it looks for.
+    let storage = Guarded::new(MemoryStorage::new(), |_| Box::pin(std::future::pending()));
+    let stuck = Scope::builder("Stuck", graph()).storage(Arc::new(storage)).build();
     let world = World::with(|builder| builder.on_fetch(move |fetch| fetch.accept(&stuck))).await;
     assert!(world.server.health().await.ready);
     let mut ann = world.client().await;

@@ -1,0 +1,60 @@
+//! What a scope's log is made of.
+
+use std::sync::Arc;
+
+use super::Commit;
+use crate::ids::{Origin, SharedText};
+use crate::time::Timestamp;
+
+/// One thing that has to be durable before anybody is told of it.
+#[derive(Debug, Clone)]
+pub enum Entry {
+    /// A step from a revision to the next.
+    Commit(Arc<Commit>),
+    /// A reply without a commit: nothing of its ChangeSet was applied.
+    ///
+    /// It is stored, too. Otherwise the ChangeSet, sent again after a crash, could be judged otherwise
+    /// than its author has been told.
+    Answer(Answer),
+}
+
+impl Entry {
+    /// When it was made.
+    pub fn time(&self) -> Timestamp {
+        match self {
+            Self::Commit(commit) => commit.time,
+            Self::Answer(answer) => answer.time,
+        }
+    }
+
+    /// The commit, if it is one.
+    pub const fn commit(&self) -> Option<&Arc<Commit>> {
+        match self {
+            Self::Commit(commit) => Some(commit),
+            Self::Answer(_) => None,
+        }
+    }
+
+    /// The reply that its author is to get; the application gets none.
+    pub fn answer(&self) -> Option<Answer> {
+        match self {
+            Self::Commit(commit) => commit.origin.map(|origin| Answer {
+                origin,
+                time: commit.time,
+                reply: commit.reply.clone(),
+            }),
+            Self::Answer(answer) => Some(answer.clone()),
+        }
+    }
+}
+
+/// What the author of a ChangeSet is told about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The message that is answered.
+    pub origin: Origin,
+    /// When.
+    pub time: Timestamp,
+    /// `[…]`, one entry a fragment.
+    pub reply: SharedText,
+}

@@ -1,0 +1,236 @@
+//! A scope as a store has it.
+
+use std::sync::Arc;
+
+use jetstream_core::ids::{ObjectId, Position, Revision, ScopeName, SharedText};
+use jetstream_core::model::{
+    ChangeSet, Fragment, Graph, JudgeLimits, Scalar, Schema, Value, judge,
+};
+use jetstream_core::scope::{Answer, Commit, Entry, state_fragments};
+use jetstream_core::time::Timestamp;
+
+use super::StorageError;
+
+/// Which scope is meant, and what its fragments are typed with.
+#[derive(Debug, Clone)]
+pub struct StoredScope {
+    /// The name under which it is fetched, which is its key in the store.
+    pub name: ScopeName,
+    /// Its models. Stores write names rather than ids, so that a schema may grow.
+    pub schema: Arc<Schema>,
+    /// Which of the store's schemas that is; it stands on every record that is written.
+    pub version: SchemaVersion,
+}
+
+impl StoredScope {
+    /// A scope of a store that knows only one schema.
+    pub const fn new(name: ScopeName, schema: Arc<Schema>) -> Self {
+        Self { name, schema, version: SchemaVersion(0) }
+    }
+}
+
+/// Counts the schemas that a store was written with. 0: the schema was not made known to the store.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SchemaVersion(pub u32);
+
+/// A schema that a store was written with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredSchema {
+    /// Its number.
+    pub version: SchemaVersion,
+    /// What it says, in a form that the store need not understand.
+    pub text: SharedText,
+}
+
+impl StoredSchema {
+    /// Whether `schema` comes after those that are there. If it is one of them, it does not.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError::Refused`] if its version is another one's, or before the last.
+    pub(super) fn is_new(there: &[Self], schema: &Self) -> Result<bool, StorageError> {
+        if there.contains(schema) {
+            return Ok(false);
+        }
+        match there.last() {
+            Some(last) if last.version >= schema.version => Err(StorageError::Refused(format!(
+                "schema {} does not come after {}",
+                schema.version.0, last.version.0
+            ))),
+            _ => Ok(true),
+        }
+    }
+}
+
+/// A scope's whole state at a revision.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Snapshot {
+    /// The last entry that it contains; 0 where the log begins with it.
+    pub position: Position,
+    /// The last commit that it contains.
+    pub revision: Revision,
+    /// When that was made.
+    pub time: Timestamp,
+    /// The object that everything is reached from.
+    pub root: ObjectId,
+    /// First a `change` of the root, then an `add` for each other object.
+    pub fragments: Arc<[Fragment]>,
+    /// Replies that may not have reached their authors, in the order in which they were given: a ChangeSet
+    /// that comes again is recognised by them, even after its commit is in the snapshot.
+    pub answered: Arc<[Answer]>,
+}
+
+impl Snapshot {
+    /// The state of a graph, which a log begins with.
+    pub fn of(graph: &Graph, revision: Revision, time: Timestamp) -> Self {
+        let (root, fragments) = (graph.root(), state_fragments(graph).into());
+        Self { position: Position(0), revision, time, root, fragments, answered: [].into() }
+    }
+
+    /// The same, behind an entry of the log, with the replies that are not known to have arrived.
+    #[must_use]
+    pub fn behind(self, position: Position, answered: impl Into<Arc<[Answer]>>) -> Self {
+        Self { position, answered: answered.into(), ..self }
+    }
+}
+
+/// What a store has of a scope.
+#[derive(Debug, Clone)]
+pub struct Stored {
+    /// Where it begins.
+    pub snapshot: Snapshot,
+    /// What came after it, in order and without a gap.
+    pub entries: Vec<Entry>,
+}
+
+/// A scope as it was after the last entry.
+#[derive(Debug)]
+pub struct Rebuilt {
+    /// Its objects.
+    pub graph: Graph,
+    /// How many commits it has seen.
+    pub revision: Revision,
+    /// How many entries its log has seen.
+    pub position: Position,
+    /// When the last commit was made.
+    pub time: Timestamp,
+    /// The replies of the snapshot and of the entries, in order.
+    pub answered: Vec<Answer>,
+}
+
+impl Rebuilt {
+    /// This state, to be stored.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot::of(&self.graph, self.revision, self.time)
+            .behind(self.position, self.answered.as_slice())
+    }
+}
+
+impl Stored {
+    /// The last entry's place.
+    pub fn position(&self) -> Position {
+        Position(self.snapshot.position.0 + self.entries.len() as u64)
+    }
+
+    /// The last commit's revision.
+    pub fn revision(&self) -> Revision {
+        let last = self.entries.iter().rev().find_map(Entry::commit);
+        last.map_or(self.snapshot.revision, |commit| commit.revision)
+    }
+
+    /// Leaves out what came after an entry.
+    #[must_use]
+    pub fn until(mut self, position: Position) -> Self {
+        let kept = position.0.saturating_sub(self.snapshot.position.0);
+        self.entries.truncate(usize::try_from(kept).unwrap_or(usize::MAX));
+        self
+    }
+
+    /// The state after the last entry.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError::Unfit`] if the state does not fit the schema any more.
+    pub fn rebuild(self, schema: Arc<Schema>) -> Result<Rebuilt, StorageError> {
+        let position = self.position();
+        let Snapshot { revision, time, root, fragments, answered, .. } = self.snapshot;
+        let graph = Graph::from_state(schema, root, fragments.to_vec())
+            .map_err(|errors| unfit(revision, &errors[0]))?;
+        let answered = answered.to_vec();
+        let mut rebuilt = Rebuilt { graph, revision, position, time, answered };
+        for entry in self.entries {
+            rebuilt.answered.extend(entry.answer());
+            if let Entry::Commit(commit) = entry {
+                rebuilt.apply(&commit)?;
+            }
+        }
+        Ok(rebuilt)
+    }
+}
+
+impl Rebuilt {
+    fn apply(&mut self, commit: &Commit) -> Result<(), StorageError> {
+        (self.revision, self.time) = (commit.revision, commit.time);
+        let changes = ChangeSet::new(commit.fragments.iter().cloned());
+        let judgement = judge(&self.graph, &changes, &JudgeLimits::NONE);
+        if let Some(refused) = judgement.replies.into_iter().find_map(Result::err) {
+            return Err(unfit(commit.revision, &refused));
+        }
+        if let Some(plan) = judgement.plan {
+            self.graph.apply(plan);
+        }
+        Ok(())
+    }
+}
+
+fn unfit(revision: Revision, problem: &dyn std::fmt::Display) -> StorageError {
+    StorageError::Unfit(format!("the stored state at revision {revision}: {problem}"))
+}
+
+/// What is known of a scope without loading it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScopeSummary {
+    /// The name.
+    pub name: ScopeName,
+    /// The last commit's revision.
+    pub revision: Revision,
+    /// About how much room it takes with its past, in bytes.
+    pub bytes: u64,
+    /// When the last commit was made, or, if there was none, what it began with.
+    pub modified: Timestamp,
+}
+
+/// About how much room a snapshot takes, for stores that do not know better.
+pub(super) fn snapshot_bytes(snapshot: &Snapshot) -> u64 {
+    let answered = snapshot.answered.iter().map(|answer| 64 + answer.reply.len() as u64);
+    128 + answered.sum::<u64>() + snapshot.fragments.iter().map(fragment_bytes).sum::<u64>()
+}
+
+/// About how much room an entry takes.
+pub(super) fn entry_bytes(entry: &Entry) -> u64 {
+    match entry {
+        Entry::Answer(answer) => 64 + answer.reply.len() as u64,
+        Entry::Commit(commit) => {
+            let fragments = commit.fragments.iter().map(fragment_bytes);
+            96 + commit.reply.len() as u64 + fragments.sum::<u64>()
+        }
+    }
+}
+
+fn fragment_bytes(fragment: &Fragment) -> u64 {
+    let properties = fragment.properties.iter().map(|(_, value)| 16 + value_bytes(value));
+    let edits = fragment.collections.iter().map(|(_, edits)| 16 + 64 * edits.len() as u64);
+    96 + properties.sum::<u64>() + edits.sum::<u64>()
+}
+
+fn value_bytes(value: &Value) -> u64 {
+    let scalar = |scalar: &Scalar| match scalar {
+        Scalar::String(text) => text.len() as u64,
+        Scalar::Number(_) | Scalar::Boolean(_) | Scalar::Date(_) => 8,
+    };
+    match value {
+        Value::Scalar(one) => one.as_ref().map_or(0, scalar),
+        Value::Scalars(all) => all.iter().map(scalar).sum(),
+        _ => 38 * value.references().len() as u64,
+    }
+}
