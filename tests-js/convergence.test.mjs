@@ -26,12 +26,15 @@ after(() => server.stop())
 /** A client behind a link with this one-way delay in milliseconds, with the canvas fetched. */
 async function join (context, delay) {
   const url = `${server.url}/?from=${delay.from}&to=${delay.to}&seed=${delay.seed}`
-  const client = Jetstream({ transport: Jetstream.transport.WebSocket({ url, inactivityPingInterval: delay.ping }) })
+  const transport = Jetstream.transport.WebSocket({ url, inactivityPingInterval: delay.ping })
+  const client = Jetstream({ transport })
   context.after(() => client.disconnect())
   const session = await new Promise(resolve => {
     client.once('session', resolve)
     client.connect()
   })
+  // The client connects again by itself, but to the same address: it is the application's to name the session.
+  transport.url = `${url}&x-jetstream-sessiontoken=${session._token}`
   const canvas = new Canvas()
   const scope = Jetstream.scope({ name: 'Canvas' })
   canvas.setScopeAndMakeRootModel(scope)
@@ -103,24 +106,32 @@ function shownOurs (canvas) {
 }
 
 /** Lets clients edit at the same time, then compares everybody with somebody who comes anew. */
-async function play (context, { seed, clients, adds, from, to, edits, mixed = false }) {
+async function play (context, { seed, clients, adds, from, to, edits, mixed = false, cuts = 0 }) {
   const draw = random(seed)
   const removed = new Set()
   const accepted = DelayedWebSocket.acceptedAdds
   accepted.clear()
   await fill(context)
-  const canvases = await Promise.all(Array.from({ length: clients }, (_, client) =>
-    join(context, { from, to, seed: seed * 10 + client, ping: 300 })))
-  const ourOwn = mixed ? [await joinOurs(context, { from, to, seed: seed + 1000 })] : []
+  const links = Array.from({ length: clients }, (_, client) => seed * 10 + client)
+  const canvases = await Promise.all(links.map(link => join(context, { from, to, seed: link, ping: 300 })))
+  const ourLinks = mixed ? [seed + 1000] : []
+  const ourOwn = await Promise.all(ourLinks.map(link => joinOurs(context, { from, to, seed: link })))
   const work = async (canvas, edit) => {
     for (let done = 0; done < edits; done++) {
       edit(canvas, draw, { adds, removed })
       await pause(15 + draw(60))
     }
   }
+  const cut = async link => {
+    for (let done = 0; done < cuts; done++) {
+      await pause(draw(Math.floor(edits * 45 / cuts)))
+      DelayedWebSocket.cut(link)
+    }
+  }
   await Promise.all([
     ...canvases.map(canvas => work(canvas, edit)),
-    ...ourOwn.map(canvas => work(canvas, editOurs))
+    ...ourOwn.map(canvas => work(canvas, editOurs)),
+    ...[...links, ...ourLinks].map(cut)
   ])
   const fresh = await join(context, { from: 0, to: 0, seed, ping: 10_000 })
   const deadline = Date.now() + 10_000
@@ -156,3 +167,11 @@ test('three clients and one of ours, in the same scope', async context => {
 test('three clients with 200 ms each way', async context => {
   await play(context, { seed: 9, clients: 3, adds: true, from: 180, to: 220, edits: 40 })
 })
+
+for (const [from, to] of [[10, 70], [200, 200]]) {
+  for (let seed = 1; seed <= Number(process.env.SEEDS ?? 1); seed++) {
+    test(`three clients and one of ours whose connections are cut, ${from} to ${to} ms, seed ${seed}`, async context => {
+      await play(context, { seed, clients: 3, adds: true, from, to, edits: 60, mixed: true, cuts: 3 })
+    })
+  }
+}

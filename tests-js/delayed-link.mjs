@@ -1,5 +1,5 @@
-// A WebSocket behind a link that delays what goes either way, in order: what the original's client gets in
-// place of the browser's.
+// A WebSocket behind a link that delays what goes either way, in order, and that can be cut: what the
+// original's client gets in place of the browser's.
 
 import { createRequire } from 'node:module'
 
@@ -21,6 +21,7 @@ export function random (seed) {
 class Lane {
   #free = 0
   #queue = []
+  #isCut = false
   static waiting = 0
 
   constructor (delay) {
@@ -34,8 +35,14 @@ class Lane {
     // Timers that are due in the same millisecond may fire in any order: whichever does takes the next.
     setTimeout(() => {
       Lane.waiting--
-      this.#queue.shift()()
+      const deliver = this.#queue.shift()
+      if (!this.#isCut) deliver()
     }, this.#free - Date.now())
+  }
+
+  /** What is under way is lost, and so is what is sent after. */
+  cut () {
+    this.#isCut = true
   }
 }
 
@@ -45,22 +52,27 @@ class Lane {
 export class DelayedWebSocket {
   /** The objects whose `add` the server accepted, whoever sent it. */
   static acceptedAdds = new Set()
+  /** The adds of each message that is not answered yet. The answer may come over a later connection. */
+  static #adds = new Map()
+  /** The link that each client, told apart by its seed, talks over at present. */
+  static #present = new Map()
 
   #socket
+  #seed
   #up
   #down
-  /** The adds of each message that is not answered yet. */
-  #adds = new Map()
 
   constructor (url) {
     const link = new URL(url).searchParams
+    this.#seed = link.get('seed')
+    DelayedWebSocket.#present.set(this.#seed, this)
     const [from, to] = [Number(link.get('from')), Number(link.get('to'))]
-    const draw = random(Number(link.get('seed')))
+    const draw = random(Number(this.#seed))
     const delay = () => from + (to > from ? draw(to - from) : 0)
     this.#up = new Lane(delay)
     this.#down = new Lane(delay)
     this.#socket = new Socket(url)
-    this.#socket.on('open', () => this.onopen?.({}))
+    this.#socket.on('open', () => this.#down.carry(() => this.onopen?.({})))
     this.#socket.on('close', (code, reason) => this.#down.carry(() => this.onclose?.({ code, reason: String(reason) })))
     this.#socket.on('error', error => this.onerror?.(error))
     this.#socket.on('message', data => this.#down.carry(() => {
@@ -74,10 +86,22 @@ export class DelayedWebSocket {
     return Lane.waiting === 0
   }
 
+  /** Cuts the link that the client of this seed talks over. Client and server learn of it at once. */
+  static cut (seed) {
+    const link = DelayedWebSocket.#present.get(String(seed))
+    link.#up.cut()
+    link.#down.cut()
+    link.#socket.removeAllListeners('close')
+    link.#socket.on('error', () => {})
+    link.#socket.terminate()
+    link.onclose?.({ code: 1006, reason: '' })
+  }
+
   send (text) {
-    const message = JSON.parse(text)
-    if (message.type === 'ScopeSync') {
-      this.#adds.set(message.index, message.fragments.map(({ type, uuid }) => type === 'add' ? uuid : null))
+    for (const { type, index, fragments } of [JSON.parse(text)].flat()) {
+      if (type !== 'ScopeSync') continue
+      const adds = fragments.map(({ type, uuid }) => type === 'add' ? uuid : null)
+      DelayedWebSocket.#adds.set(`${this.#seed} ${index}`, adds)
     }
     this.#up.carry(() => {
       if (this.#socket.readyState === Socket.OPEN) this.#socket.send(text)
@@ -91,8 +115,7 @@ export class DelayedWebSocket {
   #note (messages) {
     for (const { type, replyTo, fragmentReplies } of [messages].flat()) {
       if (type !== 'ScopeSyncReply') continue
-      const adds = this.#adds.get(replyTo) ?? []
-      this.#adds.delete(replyTo)
+      const adds = DelayedWebSocket.#adds.get(`${this.#seed} ${replyTo}`) ?? []
       adds.forEach((uuid, place) => {
         if (uuid && !fragmentReplies[place].error) DelayedWebSocket.acceptedAdds.add(uuid)
       })

@@ -21,10 +21,12 @@ mod incoming;
 mod link;
 mod requests;
 mod scopes;
+mod trust;
 
 use link::Link;
 use requests::Requests;
 use scopes::Scopes;
+use trust::Trust;
 
 /// A client's standing with the server, from the accepted `SessionCreate` to its end.
 ///
@@ -44,6 +46,7 @@ pub struct ServerSession {
     link: Option<Link>,
     /// Whether there was a connection before.
     has_met: bool,
+    trust: Trust,
     heard_at: Millis,
     ended: bool,
     now: Millis,
@@ -71,6 +74,7 @@ impl ServerSession {
             scopes: Scopes::default(),
             link: None,
             has_met: false,
+            trust: Trust::default(),
             heard_at: now.mono,
             ended: false,
             now: now.mono,
@@ -219,6 +223,7 @@ impl ServerSession {
         let ping_at = self.now.plus(self.jitter.about(self.limits.ping_interval_ms));
         // On a resumed connection the client speaks first: only it knows what it has.
         self.link = Some(Link::new(connection, !self.has_met, ping_at));
+        self.trust.resumed(self.reliable.last_sent());
         self.has_met = true;
         self.heard_at = self.now;
         self.reliable.forget_resend();
@@ -345,6 +350,7 @@ impl ServerSession {
 
     fn scope_closed(&mut self, scope: ScopeIndex) {
         if self.scopes.remove(scope) {
+            self.trust.forget(scope);
             for abandoned in self.requests.abandon(scope) {
                 self.refuse(abandoned.message, scope, abandoned.fragments);
             }

@@ -22,7 +22,8 @@ impl ServerSession {
         };
         self.reliable.queue(message);
         if let Some(link) = &mut self.link {
-            link.open_for_news();
+            let may_lack = self.reliable.unacknowledged().next().is_some();
+            link.open_for_news(may_lack, self.now);
         }
         if self.reliable.droppable_bytes() > self.limits.backlog_bytes_max {
             self.drop_sent();

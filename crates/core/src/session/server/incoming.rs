@@ -61,6 +61,11 @@ impl ServerSession {
             // Outside the numbering there are only SessionCreate, which this session has had, and Ping.
             return self.ping(&message);
         }
+        if !matches!(message.body, ClientBody::Ping { .. })
+            && let Some(link) = &mut self.link
+        {
+            link.goes_on();
+        }
         match self.reliable.receive(message.index) {
             Arrival::Repeated => self.gap.repeated(),
             Arrival::Gap { expected } => match self.gap.behind(expected, message.index) {
@@ -89,7 +94,7 @@ impl ServerSession {
         self.reliable.acknowledge_each(ack, |message| {
             seen.extend(message.moment().map(|at| (at.scope, at.revision)));
         });
-        if self.dialect >= Dialect::V1 || seen.is_empty() {
+        if self.dialect >= Dialect::V1 {
             return;
         }
         for message in self.reliable.unacknowledged() {
@@ -101,6 +106,7 @@ impl ServerSession {
                 *seen = Revision(at.revision.0.saturating_sub(1));
             }
         }
+        let seen = self.trust.acknowledged(ack, seen);
         out.extend(seen.into_iter().map(|(scope, revision)| Output::Seen { scope, revision }));
     }
 
@@ -117,6 +123,7 @@ impl ServerSession {
             && let Some(link) = &mut self.link
         {
             let ack = message.ack.unwrap_or_default();
+            self.trust.asked(ack);
             link.asked(ack, self.reliable.last_received(), self.now.plus(ANSWER_WAIT_MS));
         }
     }

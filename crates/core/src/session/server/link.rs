@@ -20,6 +20,12 @@ pub(super) struct Link {
 enum Flow {
     /// The connection was resumed, and nothing has been said on it.
     Held,
+    /// The same, and there is news. The client may lack what was sent into its last connection, and the
+    /// original's JavaScript client breaks off for good when a number is missing: so the news waits, up
+    /// to this moment, for the client to say what it has.
+    HeldWithNews(Millis),
+    /// The connection was resumed, and the client goes on without a question.
+    Resumed,
     /// The client asked for a resend, and what it had sent before is not answered yet. Nothing may
     /// overtake the answer: a client that does not look for gaps would take what comes for the next.
     Asked(Asked),
@@ -53,10 +59,22 @@ impl Link {
     }
 
     /// There is a new message for the client: what waited goes out ahead of it, asked for or not.
-    pub(super) fn open_for_news(&mut self) {
-        if matches!(self.flow, Flow::Held) {
-            self.flow = Flow::Open;
-        }
+    /// `may_lack`: the client has not acknowledged all that was sent before.
+    pub(super) fn open_for_news(&mut self, may_lack: bool, now: Millis) {
+        self.flow = match &self.flow {
+            Flow::Held if may_lack => Flow::HeldWithNews(now.plus(NEWS_WAIT_MS)),
+            Flow::Held | Flow::Resumed => Flow::Open,
+            Flow::HeldWithNews(_) | Flow::Asked(_) | Flow::Open => return,
+        };
+    }
+
+    /// The client goes on where it was.
+    pub(super) fn goes_on(&mut self) {
+        self.flow = match &self.flow {
+            Flow::Held => Flow::Resumed,
+            Flow::HeldWithNews(_) => Flow::Open,
+            Flow::Resumed | Flow::Asked(_) | Flow::Open => return,
+        };
     }
 
     /// A Ping has to go out.
@@ -74,7 +92,7 @@ impl Link {
     pub(super) fn asked(&mut self, ack: MessageIndex, received: MessageIndex, until: Millis) {
         let until = match &self.flow {
             Flow::Asked(earlier) => earlier.until,
-            Flow::Held | Flow::Open => until,
+            _ => until,
         };
         self.flow = Flow::Asked(Asked { ack, received, until });
     }
@@ -100,13 +118,23 @@ impl Link {
             self.ping_at = now.plus(jitter.about(limits.ping_interval_ms));
             self.ping(asks);
         }
+        if matches!(self.flow, Flow::HeldWithNews(until) if until <= now) {
+            self.flow = Flow::Open;
+        }
     }
 
     pub(super) fn deadline(&self) -> Option<Millis> {
         let until = match &self.flow {
             Flow::Asked(asked) => Some(asked.until),
-            Flow::Held | Flow::Open => None,
+            Flow::HeldWithNews(until) => Some(*until),
+            Flow::Held | Flow::Resumed | Flow::Open => None,
         };
         sooner(Some(self.ping_at), until)
     }
 }
+
+/// How long news waits on a resumed connection for the client to say what it has, in milliseconds.
+///
+/// Time for two ways over the slowest of usual links. A client that does not ask until then gets the news
+/// alone, as from the original server.
+const NEWS_WAIT_MS: u64 = 1_000;

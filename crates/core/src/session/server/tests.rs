@@ -92,6 +92,11 @@ impl Story {
         self.deliver(scope, Delivery::Sync { revision: Revision(0), body: body.into() });
     }
 
+    fn change_at(&mut self, scope: u32, revision: u64) {
+        let revision = Revision(revision);
+        self.deliver(scope, Delivery::Sync { revision, body: "[{}]".into() });
+    }
+
     fn reply(&mut self, message: u64) {
         let body: SharedText = "[{}]".into();
         self.deliver(
@@ -391,8 +396,7 @@ fn acknowledgements_count_on_any_message_from_1_0_on() {
 fn the_acknowledgements_of_a_frame_are_taken_together() {
     let mut story = Story::fetched(Dialect::Original, Limits::default());
     for revision in 1..=3 {
-        let (revision, body) = (Revision(revision), "[{}]".into());
-        story.deliver(0, Delivery::Sync { revision, body });
+        story.change_at(0, revision);
     }
     story.gets();
     let ping = |ack| format!(r#"{{"type":"Ping","index":0,"ack":{ack}}}"#);

@@ -142,8 +142,9 @@ fn each_scope_has_its_own_fresh_state() {
     (0..20).for_each(|number| story.change(1, &long(number)));
     story.wants();
     story.connect();
+    story.asks(4);
     story.change(0, "[1]");
-    assert_eq!(gets(&mut story), ["Sync 5 of 0 [1]"]);
+    assert_eq!(gets(&mut story), ["Ping 2 true", "Sync 5 of 0 [1]"]);
     story.handle(Input::Deadline);
     assert_eq!(story.wants(), ["resync 1"]);
 }

@@ -58,6 +58,43 @@ fn what_waited_goes_out_ahead_of_the_next_message() {
 }
 
 #[test]
+fn news_does_not_overtake_what_the_client_may_lack() {
+    let mut story = Story::fetched(Dialect::Original, Limits::default());
+    story.change(0, "[1]");
+    assert_eq!(story.gets(), ["Sync 3 of 0 [1]"]);
+    story.disconnect();
+    story.connect();
+    story.change(0, "[2]");
+    assert_eq!(story.gets(), [""; 0], "the client may not have 3");
+    story.waits(999);
+    assert_eq!(story.gets(), [""; 0]);
+    story.asks(2);
+    assert_eq!(story.gets(), ["Ping 1 true", "Sync 3 of 0 [1]", "Sync 4 of 0 [2]"]);
+}
+
+#[test]
+fn news_waits_a_second_for_the_question_at_the_most() {
+    let mut story = Story::fetched(Dialect::Original, Limits::default());
+    story.disconnect();
+    story.connect();
+    story.change(0, "[1]");
+    assert_eq!(story.gets(), [""; 0]);
+    assert_eq!(story.session.deadline(), Some(story.now.mono.plus(1_000)));
+    story.waits(1_000);
+    assert_eq!(story.gets(), ["Sync 3 of 0 [1]"]);
+}
+
+#[test]
+fn news_goes_out_at_once_to_a_client_that_has_acknowledged_everything() {
+    let mut story = Story::fetched(Dialect::Original, Limits::default());
+    story.says(r#"{"type":"Ping","index":0,"ack":2}"#);
+    story.disconnect();
+    story.connect();
+    story.change(0, "[1]");
+    assert_eq!(story.gets(), ["Sync 3 of 0 [1]"]);
+}
+
+#[test]
 fn a_message_that_was_sent_into_a_dead_connection_comes_with_the_ping() {
     let mut story = Story::fetched(Dialect::Original, Limits::default());
     story.change(0, "[1]");
@@ -104,8 +141,9 @@ fn a_newer_connection_takes_over() {
     story.handle(Input::Frame { connection: old, text: FETCH_A });
     story.handle(Input::Disconnected { connection: old });
     assert_eq!(story.session.connection(), Some(new));
+    story.asks(2);
     story.change(0, "[1]");
-    assert_eq!(story.gets(), ["Sync 3 of 0 [1]"]);
+    assert_eq!(story.gets(), ["Ping 1 true", "Sync 3 of 0 [1]"]);
 }
 
 #[test]
@@ -131,4 +169,23 @@ fn a_gap_of_an_old_connection_is_asked_about_again_on_the_new_one() {
         assert_eq!(story.gets(), ["Ping 1 true"]);
     }
     assert!(!story.session.is_ended());
+}
+
+// The edits that were lost with the old connection were made before, and come after.
+#[test]
+fn what_a_client_says_that_it_has_when_it_comes_back_does_not_count_for_edits_that_were_lost() {
+    let mut story = Story::fetched(Dialect::Original, Limits::default());
+    story.change_at(0, 3);
+    story.change_at(0, 4);
+    story.gets();
+    story.wants_all();
+    story.disconnect();
+    story.connect();
+    story.asks(3);
+    story.gets();
+    story.says(r#"{"type":"Ping","index":0,"ack":3}"#);
+    assert_eq!(story.wants_all(), [""; 0]);
+    story.syncs(2, 0);
+    story.says(r#"{"type":"Ping","index":0,"ack":4}"#);
+    assert_eq!(story.wants_all(), ["sync 0 for 2", "seen 0 up to 4"]);
 }
