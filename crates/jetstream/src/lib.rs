@@ -109,6 +109,7 @@ pub use jetstream_core as core;
 pub mod cli;
 #[cfg(feature = "config")]
 pub mod config;
+pub mod expression;
 pub mod metrics;
 pub mod scope;
 pub mod server;

@@ -8,6 +8,7 @@
 //! - [`graph`]: the objects of a scope, reachable from its root.
 //! - [`draft`]: a ChangeSet judged against a graph without touching it.
 //! - [`effects`]: which objects a change added, changed and removed.
+//! - [`prospect`]: a graph as it is or as it would be, looked at in one way.
 //! - [`restore`]: the ChangeSet that makes a graph what it was.
 //! - [`constraint`]: what a procedure admits.
 //! - [`spelling`]: what a misspelled name was probably meant to be.
@@ -15,6 +16,7 @@
 pub mod constraint;
 pub mod fragment;
 pub mod merge;
+pub mod prospect;
 pub mod rejection;
 pub mod restore;
 pub mod schema;
