@@ -40,7 +40,12 @@ impl Store {
             return Ok((beginning, Revision(0)));
         };
         self.entries = stored.entries.len();
-        let rebuilt = stored.rebuild(self.key.schema.clone())?;
+        let rebuilt = stored.rebuild(&self.key)?;
+        if rebuilt.written != self.key.version {
+            // What comes now is of the present schema, and must not stand behind another one's.
+            self.storage.compact(&self.key, rebuilt.snapshot()).await?;
+            self.entries = 0;
+        }
         self.position = rebuilt.position;
         self.last = (rebuilt.revision, rebuilt.time);
         Ok((rebuilt.graph, rebuilt.revision))

@@ -1,15 +1,14 @@
 //! A store that is asked for permission: to see how a program behaves when its store fails or hangs.
 
 use std::fmt;
-use std::sync::Arc;
 
 use jetstream_core::ids::{Revision, ScopeName, SessionId};
-use jetstream_core::scope::{Commit, Entry};
+use jetstream_core::scope::Entry;
 use tokio::sync::watch;
 
 use super::{
-    Horizon, Moment, Retention, ScopeSummary, Snapshot, Storage, StorageError, StorageHealth,
-    Stored, StoredSchema, StoredScope, StoredSession, TokenHash,
+    Horizon, Moment, PastCommit, Retention, ScopeSummary, Snapshot, Storage, StorageError,
+    StorageHealth, Stored, StoredSchema, StoredScope, StoredSession, TokenHash,
 };
 use crate::future::BoxFuture;
 
@@ -112,7 +111,7 @@ impl<S: Storage> Storage for Guarded<S> {
         scope: &'a StoredScope,
         after: Revision,
         max: usize,
-    ) -> BoxFuture<'a, Result<Vec<Arc<Commit>>, StorageError>> {
+    ) -> BoxFuture<'a, Result<Vec<PastCommit>, StorageError>> {
         self.ask(Call::Read, move |storage| storage.commits(scope, after, max))
     }
 

@@ -5,15 +5,15 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use jetstream_core::ids::{Position, Revision, ScopeName, SessionId};
-use jetstream_core::scope::{Commit, Entry};
+use jetstream_core::scope::Entry;
 use jetstream_core::time::Timestamp;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use super::stored::{entry_bytes, snapshot_bytes};
 use super::{
-    Horizon, Kept, Moment, Retention, ScopeSummary, Snapshot, Storage, StorageError, StorageHealth,
-    Stored, StoredSchema, StoredScope, StoredSession, TokenHash,
+    Horizon, Kept, Moment, PastCommit, Retention, SchemaVersion, ScopeSummary, Snapshot, Storage,
+    StorageError, StorageHealth, Stored, StoredSchema, StoredScope, StoredSession, TokenHash,
 };
 use crate::future::BoxFuture;
 
@@ -39,7 +39,7 @@ struct Log {
     /// Oldest first; there is at least one.
     snapshots: Vec<Snapshot>,
     /// What is known after the oldest snapshot.
-    entries: VecDeque<Entry>,
+    entries: VecDeque<(SchemaVersion, Entry)>,
     position: Position,
     revision: Revision,
     modified: Timestamp,
@@ -73,7 +73,8 @@ impl Log {
         Self { snapshots, entries, position, revision, modified }
     }
 
-    fn append(&mut self, entries: &[Entry]) -> Result<(), StorageError> {
+    fn append(&mut self, version: SchemaVersion, entries: &[Entry]) -> Result<(), StorageError> {
+        StoredSchema::goes_on(self.newest().version, version)?;
         let (mut revision, mut modified) = (self.revision, self.modified);
         for commit in entries.iter().filter_map(Entry::commit) {
             if commit.revision <= revision {
@@ -85,7 +86,7 @@ impl Log {
         }
         (self.revision, self.modified) = (revision, modified);
         self.position.0 += entries.len() as u64;
-        self.entries.extend(entries.iter().cloned());
+        self.entries.extend(entries.iter().map(|entry| (version, entry.clone())));
         Ok(())
     }
 
@@ -132,13 +133,17 @@ impl Log {
     fn between(&self, after: Position, until: Position) -> impl Iterator<Item = &Entry> {
         let first = self.position.0 - self.entries.len() as u64;
         let place = |position: Position| position.0.saturating_sub(first) as usize;
-        self.entries.range(place(after)..place(until))
+        self.entries.range(place(after)..place(until)).map(|(_, entry)| entry)
     }
 
     fn stored(&self) -> Stored {
-        let snapshot = self.snapshots.last().expect("a log begins with a snapshot").clone();
+        let snapshot = self.newest().clone();
         let entries = self.between(snapshot.position, self.position).cloned().collect();
         Stored { snapshot, entries }
+    }
+
+    fn newest(&self) -> &Snapshot {
+        self.snapshots.last().expect("a log begins with a snapshot")
     }
 
     fn snapshot_at(&self, moment: Moment) -> Option<Snapshot> {
@@ -151,7 +156,7 @@ impl Log {
 
     fn summary(&self, name: &ScopeName) -> ScopeSummary {
         let snapshots: u64 = self.snapshots.iter().map(snapshot_bytes).sum();
-        let entries: u64 = self.entries.iter().map(entry_bytes).sum();
+        let entries: u64 = self.entries.iter().map(|(_, entry)| entry_bytes(entry)).sum();
         ScopeSummary {
             name: name.clone(),
             revision: self.revision,
@@ -192,7 +197,7 @@ impl Storage for MemoryStorage {
         scope: &'a StoredScope,
         entries: &'a [Entry],
     ) -> BoxFuture<'a, Result<(), StorageError>> {
-        self.answer(|contents| contents.log(scope)?.append(entries))
+        self.answer(|contents| contents.log(scope)?.append(scope.version, entries))
     }
 
     fn compact<'a>(
@@ -200,7 +205,8 @@ impl Storage for MemoryStorage {
         scope: &'a StoredScope,
         snapshot: Snapshot,
     ) -> BoxFuture<'a, Result<(), StorageError>> {
-        self.answer(|contents| match contents.scopes.get_mut(&scope.name) {
+        let snapshot = Snapshot { version: scope.version, ..snapshot };
+        self.answer(move |contents| match contents.scopes.get_mut(&scope.name) {
             Some(log) => log.compact(snapshot),
             None => {
                 contents.scopes.insert(scope.name.clone(), Log::begin(snapshot));
@@ -236,11 +242,13 @@ impl Storage for MemoryStorage {
         scope: &'a StoredScope,
         after: Revision,
         max: usize,
-    ) -> BoxFuture<'a, Result<Vec<Arc<Commit>>, StorageError>> {
+    ) -> BoxFuture<'a, Result<Vec<PastCommit>, StorageError>> {
         self.answer(move |contents| {
             let entries = contents.scopes.get(&scope.name).map(|log| &log.entries);
-            let commits = entries.into_iter().flatten().filter_map(Entry::commit);
-            Ok(commits.filter(|commit| commit.revision > after).take(max).cloned().collect())
+            let commits = entries.into_iter().flatten().filter_map(|(version, entry)| {
+                Some(PastCommit { version: *version, commit: entry.commit()?.clone() })
+            });
+            Ok(commits.filter(|past| past.commit.revision > after).take(max).collect())
         })
     }
 

@@ -8,27 +8,27 @@
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
 mod error;
+pub mod evolution;
 mod guarded;
 mod history;
 mod memory;
 mod session;
 mod stored;
 
-use std::sync::Arc;
-
 use jetstream_core::ids::{Revision, ScopeName, SessionId};
-use jetstream_core::scope::{Commit, Entry};
+use jetstream_core::scope::Entry;
 use tokio::sync::watch;
 
 use crate::future::BoxFuture;
 
 pub use error::{StorageError, StorageHealth};
+pub use evolution::{Evolution, Migrations};
 pub use guarded::{Call, Guarded};
 pub use history::{Horizon, Kept, Moment, Retention};
 pub use memory::MemoryStorage;
 pub use session::{StoredFetch, StoredSession, TokenHash};
 pub use stored::{
-    Rebuilt, SchemaVersion, ScopeSummary, Snapshot, Stored, StoredSchema, StoredScope,
+    PastCommit, Rebuilt, SchemaVersion, ScopeSummary, Snapshot, Stored, StoredSchema, StoredScope,
 };
 
 /// Keeps scopes and sessions.
@@ -47,7 +47,8 @@ pub trait Storage: Send + Sync + 'static {
     /// them is stored or ever will be: a store that is in doubt answers when it is not any more.
     ///
     /// Refuses commits whose revisions do not rise, from the last stored one on, and a scope that has no
-    /// snapshot. Revisions may have gaps.
+    /// snapshot, or whose newest is of another schema: who goes on with a scope in a new schema takes a
+    /// snapshot before. Revisions may have gaps.
     fn append<'a>(
         &'a self,
         scope: &'a StoredScope,
@@ -88,7 +89,7 @@ pub trait Storage: Send + Sync + 'static {
         scope: &'a StoredScope,
         after: Revision,
         max: usize,
-    ) -> BoxFuture<'a, Result<Vec<Arc<Commit>>, StorageError>>;
+    ) -> BoxFuture<'a, Result<Vec<PastCommit>, StorageError>>;
 
     /// The scopes whose names come after `after`, in the order of their names' bytes, at most `max`.
     fn scopes<'a>(

@@ -9,7 +9,7 @@ use jetstream_core::model::{
 use jetstream_core::scope::{Answer, Commit, Entry, state_fragments};
 use jetstream_core::time::Timestamp;
 
-use super::StorageError;
+use super::{Evolution, StorageError};
 
 /// Which scope is meant, and what its fragments are typed with.
 #[derive(Debug, Clone)]
@@ -20,12 +20,36 @@ pub struct StoredScope {
     pub schema: Arc<Schema>,
     /// Which of the store's schemas that is; it stands on every record that is written.
     pub version: SchemaVersion,
+    /// All of the store's schemas: what is read is typed with the one that it was written with.
+    pub evolution: Arc<Evolution>,
 }
 
 impl StoredScope {
     /// A scope of a store that knows only one schema.
-    pub const fn new(name: ScopeName, schema: Arc<Schema>) -> Self {
-        Self { name, schema, version: SchemaVersion(0) }
+    pub fn new(name: ScopeName, schema: Arc<Schema>) -> Self {
+        Self::evolving(name, Arc::new(Evolution::only(schema)))
+    }
+
+    /// A scope of a store that may have been written with other schemas before.
+    pub fn evolving(name: ScopeName, evolution: Arc<Evolution>) -> Self {
+        let (version, schema) = evolution.present();
+        Self { name, schema: schema.clone(), version, evolution }
+    }
+
+    /// The schema that a record was written with, by the version that stands on it.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError::Unfit`] if the store was not written with it, as far as is known.
+    pub fn schema_of(&self, version: SchemaVersion) -> Result<&Arc<Schema>, StorageError> {
+        let unknown = || {
+            let (name, number) = (&self.name, version.0);
+            StorageError::Unfit(format!(
+                "the scope {name:?} was written with schema {number}, which \
+                                         is not known"
+            ))
+        };
+        self.evolution.schema(version).ok_or_else(unknown)
     }
 }
 
@@ -60,11 +84,31 @@ impl StoredSchema {
             _ => Ok(true),
         }
     }
+
+    /// Whether entries of one schema may stand behind a snapshot of another.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError::Refused`] if they are not the same.
+    pub(super) fn goes_on(
+        snapshot: SchemaVersion,
+        entries: SchemaVersion,
+    ) -> Result<(), StorageError> {
+        if snapshot == entries {
+            return Ok(());
+        }
+        let (snapshot, entries) = (snapshot.0, entries.0);
+        Err(StorageError::Refused(format!(
+            "entries of schema {entries} behind a snapshot of schema {snapshot}"
+        )))
+    }
 }
 
 /// A scope's whole state at a revision.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Snapshot {
+    /// Which of the store's schemas its fragments are of. The store sets it when it takes the snapshot.
+    pub version: SchemaVersion,
     /// The last entry that it contains; 0 where the log begins with it.
     pub position: Position,
     /// The last commit that it contains.
@@ -84,7 +128,8 @@ impl Snapshot {
     /// The state of a graph, which a log begins with.
     pub fn of(graph: &Graph, revision: Revision, time: Timestamp) -> Self {
         let (root, fragments) = (graph.root(), state_fragments(graph).into());
-        Self { position: Position(0), revision, time, root, fragments, answered: [].into() }
+        let (version, position, answered) = (SchemaVersion(0), Position(0), [].into());
+        Self { version, position, revision, time, root, fragments, answered }
     }
 
     /// The same, behind an entry of the log, with the replies that are not known to have arrived.
@@ -94,7 +139,7 @@ impl Snapshot {
     }
 }
 
-/// What a store has of a scope.
+/// What a store has of a scope. The entries are of the same schema as the snapshot.
 #[derive(Debug, Clone)]
 pub struct Stored {
     /// Where it begins.
@@ -103,9 +148,20 @@ pub struct Stored {
     pub entries: Vec<Entry>,
 }
 
+/// A commit of a scope's past.
+#[derive(Debug, Clone)]
+pub struct PastCommit {
+    /// Which of the store's schemas its fragments are of.
+    pub version: SchemaVersion,
+    /// The commit.
+    pub commit: Arc<Commit>,
+}
+
 /// A scope as it was after the last entry.
 #[derive(Debug)]
 pub struct Rebuilt {
+    /// Which of the store's schemas the store has it in. The objects are of the present one.
+    pub written: SchemaVersion,
     /// Its objects.
     pub graph: Graph,
     /// How many commits it has seen.
@@ -150,20 +206,26 @@ impl Stored {
     ///
     /// # Errors
     ///
-    /// [`StorageError::Unfit`] if the state does not fit the schema any more.
-    pub fn rebuild(self, schema: Arc<Schema>) -> Result<Rebuilt, StorageError> {
+    /// [`StorageError::Unfit`] if the state does not fit the schema, or cannot be brought to the present
+    /// one.
+    pub fn rebuild(self, scope: &StoredScope) -> Result<Rebuilt, StorageError> {
         let position = self.position();
-        let Snapshot { revision, time, root, fragments, answered, .. } = self.snapshot;
-        let graph = Graph::from_state(schema, root, fragments.to_vec())
+        let Snapshot { version: written, revision, time, root, fragments, answered, .. } =
+            self.snapshot;
+        let schema = scope.schema_of(written)?;
+        let graph = Graph::from_state(schema.clone(), root, fragments.to_vec())
             .map_err(|errors| unfit(revision, &errors[0]))?;
         let answered = answered.to_vec();
-        let mut rebuilt = Rebuilt { graph, revision, position, time, answered };
+        let mut rebuilt = Rebuilt { written, graph, revision, position, time, answered };
         for entry in self.entries {
             rebuilt.answered.extend(entry.answer());
             if let Entry::Commit(commit) = entry {
                 rebuilt.apply(&commit)?;
             }
         }
+        let revision = rebuilt.revision;
+        let brought = scope.evolution.bring(rebuilt.graph, written);
+        rebuilt.graph = brought.map_err(|error| unfit(revision, &error))?;
         Ok(rebuilt)
     }
 }

@@ -1,9 +1,16 @@
 //! Sentences about a scope's past.
 
+use std::sync::Arc;
+
 use jetstream_core::ids::Revision;
+use jetstream_core::model::Schema;
+use jetstream_core::model::schema::ModelBuilder;
 
 use super::{commit, ends, grown, snapshot, time};
-use crate::storage::{Horizon, Moment, Storage, StoredScope};
+use crate::storage::{
+    Evolution, Horizon, Migrations, Moment, PastCommit, SchemaVersion, Storage, StorageError,
+    StoredScope,
+};
 
 /// A scope of eight commits, with a snapshot before each odd one.
 async fn with_a_past(storage: &dyn Storage) -> StoredScope {
@@ -28,7 +35,7 @@ async fn at(storage: &dyn Storage, scope: &StoredScope, revision: u64) -> Option
 
 async fn known(storage: &dyn Storage, scope: &StoredScope) -> Vec<u64> {
     let commits = storage.commits(scope, Revision(0), 100).await.unwrap();
-    commits.iter().map(|commit| commit.revision.0).collect()
+    commits.iter().map(|past| past.commit.revision.0).collect()
 }
 
 /// Every revision has a snapshot before it, and so has every time, until the past is forgotten.
@@ -61,11 +68,14 @@ pub async fn commits_are_read_page_by_page(storage: &dyn Storage) {
         (0, 0, vec![]),
     ] {
         let page = storage.commits(&scope, Revision(after), max).await.unwrap();
-        let revisions: Vec<_> = page.iter().map(|commit| commit.revision.0).collect();
+        let revisions: Vec<_> = page.iter().map(|past| past.commit.revision.0).collect();
         assert_eq!(revisions, expected, "after {after}");
     }
     let page = storage.commits(&scope, Revision(3), 1).await.unwrap();
-    assert_eq!(format!("{:?}", page[0]), format!("{:?}", commit(&scope, 4).commit().unwrap()));
+    assert_eq!(
+        format!("{:?}", page[0].commit),
+        format!("{:?}", commit(&scope, 4).commit().unwrap())
+    );
 }
 
 /// What is needed for the state at the horizon stays.
@@ -84,4 +94,39 @@ pub async fn what_is_inside_the_horizon_stays(storage: &dyn Storage) {
     storage.trim(&scope, no_room).await.unwrap();
     assert_eq!(at(storage, &scope, 5).await, None);
     ends(storage, &scope, &[7, 8], 8).await;
+}
+
+/// A scope that goes on in a new schema is loaded in the old one, takes nothing before it has a snapshot in
+/// the new one, and its past keeps the schemas that it was written with.
+pub async fn every_record_says_of_which_schema_it_is(storage: &dyn Storage) {
+    let old = super::scope("evolving");
+    let model = |m: ModelBuilder| m.property("note", "String").property("count", "Number");
+    let new = Arc::new(Schema::builder().model("Counter", model).build().unwrap());
+    let first = Evolution::step(&[], &old.schema, &Migrations::new()).unwrap();
+    let known = [first.add.unwrap()];
+    let second = Evolution::step(&known, &new, &Migrations::new()).unwrap();
+    let old = StoredScope::evolving(old.name, Arc::new(first.evolution));
+    let new = StoredScope::evolving(old.name.clone(), Arc::new(second.evolution));
+
+    storage.compact(&old, super::beginning(&old)).await.unwrap();
+    storage.append(&old, &[commit(&old, 1)]).await.unwrap();
+    let refused = storage.append(&new, &[commit(&new, 2)]).await;
+    assert!(matches!(refused, Err(StorageError::Refused(_))), "{refused:?}");
+    let rebuilt = super::load(storage, &new).await.rebuild(&new).unwrap();
+    assert_eq!(rebuilt.written, old.version);
+    assert!(Arc::ptr_eq(rebuilt.graph.schema(), &new.schema));
+    storage.compact(&new, rebuilt.snapshot()).await.unwrap();
+    storage.append(&new, &[commit(&new, 2)]).await.unwrap();
+
+    let rebuilt = super::load(storage, &new).await.rebuild(&new).unwrap();
+    assert_eq!((rebuilt.written, rebuilt.revision), (new.version, Revision(2)));
+    let commits = storage.commits(&new, Revision(0), 10).await.unwrap();
+    let versions: Vec<SchemaVersion> = commits.iter().map(|past| past.version).collect();
+    assert_eq!(versions, [old.version, new.version]);
+    let count = |past: &PastCommit, scope: &StoredScope| {
+        let (_, model) = scope.schema.find("Counter").unwrap();
+        let (property, _) = past.commit.fragments[0].properties[0];
+        model.property(property).name().to_string()
+    };
+    assert_eq!([count(&commits[0], &old), count(&commits[1], &new)], ["count", "count"]);
 }

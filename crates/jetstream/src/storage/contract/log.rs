@@ -106,7 +106,7 @@ pub async fn what_a_snapshot_says_was_answered_comes_back(storage: &dyn Storage)
     assert_eq!(stored.snapshot.answered[..], [answer(1), answer(2)]);
     storage.compact(&scope, with(vec![answer(2)])).await.unwrap();
     assert_eq!(load(storage, &scope).await.snapshot.answered[..], [answer(2)]);
-    let rebuilt = load(storage, &scope).await.rebuild(scope.schema.clone()).unwrap();
+    let rebuilt = load(storage, &scope).await.rebuild(&scope).unwrap();
     assert_eq!((rebuilt.position, rebuilt.answered), (Position(2), vec![answer(2)]));
 }
 
@@ -150,7 +150,7 @@ pub async fn scopes_do_not_mix(storage: &dyn Storage) {
 pub async fn what_is_rebuilt_is_what_was_committed(storage: &dyn Storage) {
     let scope = grown(storage, "rebuild", 2).await;
     let stored = load(storage, &scope).await;
-    let rebuilt = stored.rebuild(scope.schema.clone()).unwrap();
+    let rebuilt = stored.rebuild(&scope).unwrap();
     assert_eq!((rebuilt.revision, rebuilt.position), (Revision(2), Position(2)));
     assert_eq!(rebuilt.time, time(2));
     let (property, _) = scope.schema.find("Counter").unwrap().1.find("count").unwrap();

@@ -41,6 +41,7 @@ macro_rules! storage_contract {
             scopes_are_listed_by_name_page_by_page,
             the_past_is_there_until_it_is_trimmed,
             commits_are_read_page_by_page,
+            every_record_says_of_which_schema_it_is,
             what_is_inside_the_horizon_stays,
             a_session_is_found_by_its_token,
             a_saved_session_replaces_what_was_stored_of_it,
@@ -93,7 +94,7 @@ fn beginning(scope: &StoredScope) -> Snapshot {
 fn snapshot(scope: &StoredScope, commits: u64) -> Snapshot {
     let entries = (1..=commits).map(|revision| commit(scope, revision)).collect();
     let stored = Stored { snapshot: beginning(scope), entries };
-    stored.rebuild(scope.schema.clone()).unwrap().snapshot()
+    stored.rebuild(scope).unwrap().snapshot()
 }
 
 /// A moment later for each revision.
