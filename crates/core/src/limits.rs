@@ -44,6 +44,12 @@ pub struct Limits {
     pub inbox_messages_max: usize,
     /// The most requests that wait in one scope's mailbox. At the bound sessions stop reading.
     pub mailbox_requests_max: usize,
+    /// How long a procedure's action or a validation may take with all its attempts, in milliseconds. Then
+    /// nothing is applied, and the reply says `procedure-failed`.
+    pub procedure_timeout_ms: u64,
+    /// The most ChangeSets of one member that wait for an earlier one of its own that somebody is asked
+    /// about. The ones beyond are refused with `rate-limited` when it is their turn.
+    pub procedure_waiting_max: usize,
     /// How long a connection may take to name or create its session, in milliseconds. Then it is
     /// closed with 4096, `session-establish-timedout`.
     pub establish_timeout_ms: u64,
@@ -78,6 +84,8 @@ impl Default for Limits {
             backlog_bytes_hard_max: 16 << 20,
             inbox_messages_max: 1_000,
             mailbox_requests_max: 1_024,
+            procedure_timeout_ms: 60_000,
+            procedure_waiting_max: 1_000,
             establish_timeout_ms: 10_000,
             handshake_timeout_ms: 10_000,
             ping_interval_ms: 10_000,

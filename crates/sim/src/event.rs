@@ -1,6 +1,6 @@
 //! What happens in a world, as far as a property may want to know.
 
-use jetstream_core::ids::{MessageIndex, Revision, ScopeIndex, SessionId, SharedText};
+use jetstream_core::ids::{MessageIndex, Origin, Revision, ScopeIndex, SessionId, SharedText};
 use jetstream_core::model::{ChangeSet, Graph};
 use jetstream_core::wire::message::Dialect;
 
@@ -71,6 +71,22 @@ pub enum Event<'a> {
         graph: &'a Graph,
         /// Its revision afterwards.
         revision: Revision,
+    },
+    /// Somebody has decided about a ChangeSet.
+    Decided {
+        /// The scope.
+        scope: ScopeId,
+        /// The message that carried it.
+        origin: Origin,
+        /// Whether nothing of it may be applied.
+        refused: bool,
+    },
+    /// A scope that asks somebody has made a commit of a member's ChangeSet.
+    Committed {
+        /// The scope.
+        scope: ScopeId,
+        /// The message that carried it.
+        origin: Origin,
     },
     /// A scope's commits up to a revision are durable.
     Persisted {

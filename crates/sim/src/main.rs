@@ -79,10 +79,10 @@ fn run_all(asked: &Asked) -> bool {
         trace[trace.len().saturating_sub(40)..].iter().for_each(|line| say(line));
     }
     let seconds = began.elapsed().as_secs_f64();
-    let Counts { messages, commits, cuts, resumes, resyncs, losses, steps } = total;
+    let Counts { messages, commits, cuts, resumes, resyncs, losses, calls, steps } = total;
     say(&format!(
         "{} seeds, {} failed; {:.0} seeds/s; {steps} steps, {messages} messages, {commits} commits, \
-         {cuts} cuts, {resumes} resumes, {resyncs} resyncs, {losses} sessions ended",
+         {cuts} cuts, {resumes} resumes, {resyncs} resyncs, {losses} sessions ended, {calls} calls",
         asked.seeds,
         failed.len(),
         asked.seeds as f64 / seconds,

@@ -42,6 +42,7 @@ impl std::ops::AddAssign for Counts {
         self.resumes += other.resumes;
         self.resyncs += other.resyncs;
         self.losses += other.losses;
+        self.calls += other.calls;
         self.steps += other.steps;
     }
 }

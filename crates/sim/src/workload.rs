@@ -103,6 +103,18 @@ impl Workload<'_> {
         ChangeSet::new(self.set_values())
     }
 
+    /// Plain values for some properties of a model.
+    pub fn values(&mut self, model: ModelId) -> Vec<(PropertyId, Value)> {
+        let schema = self.schema();
+        let mut values = Vec::new();
+        for (id, property) in schema.model(model).properties().filter(|(_, p)| !p.is_reference()) {
+            if self.dice.one_in(3) {
+                values.push((id, self.value(property)));
+            }
+        }
+        values
+    }
+
     fn intention(&mut self) -> Vec<Fragment> {
         let old_ways = self.dialect == Dialect::Original;
         match self.dice.below(16) {
@@ -156,14 +168,8 @@ impl Workload<'_> {
 
     fn set_values(&mut self) -> Vec<Fragment> {
         let object = self.any_object();
-        let properties: Vec<_> = self.schema().model(object.model()).properties().collect();
-        let mut fragment = Fragment::new(FragmentKind::Change, object.id(), object.model());
-        for (id, property) in properties.into_iter().filter(|(_, p)| !p.is_reference()) {
-            if self.dice.one_in(3) {
-                fragment.properties.push((id, self.value(property)));
-            }
-        }
-        vec![fragment]
+        let fragment = Fragment::new(FragmentKind::Change, object.id(), object.model());
+        vec![Fragment { properties: self.values(object.model()), ..fragment }]
     }
 
     /// A whole array in another order, with something doubled or missing.

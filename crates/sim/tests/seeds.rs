@@ -18,8 +18,8 @@ fn every_property_holds(seeds: std::ops::Range<u64>) -> Counts {
         total += report.counts;
     }
     // Worlds in which nothing happens would prove nothing.
-    let Counts { messages, commits, cuts, resumes, resyncs, losses, .. } = total;
-    for count in [messages, commits, cuts, resumes, resyncs, losses] {
+    let Counts { messages, commits, cuts, resumes, resyncs, losses, calls, .. } = total;
+    for count in [messages, commits, cuts, resumes, resyncs, losses, calls] {
         assert!(count > 0, "{total:?}");
     }
     total

@@ -1,5 +1,6 @@
 //! A scope whose members send whatever the bytes say.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::ids::{MemberId, MessageIndex, ObjectId, Revision, SessionId, SharedText, Ticket};
@@ -9,7 +10,9 @@ use crate::model::{
     PropertyType, Rejection, Scalar, Schema, Value,
 };
 use crate::replica::Replica;
-use crate::scope::{Input, Options, Output, Scope, encode_state};
+use crate::scope::{
+    Call, FragmentVerdict, Input, Options, Output, Scope, Verdict, encode_state,
+};
 use crate::time::Now;
 use crate::wire::change_set::Typing;
 use crate::wire::message::{Dialect, RawFragment};
@@ -23,10 +26,13 @@ use crate::wire::message::{Dialect, RawFragment};
 /// with something else than the scope.
 pub fn scope(bytes: &[u8]) {
     let mut bytes = Bytes(bytes);
-    let mut world = World::new();
+    let mut world = World::new(bytes.next() % 2 == 1);
     while !bytes.0.is_empty() {
         world.step(&mut bytes);
         world.scope.graph().check().expect("a sound graph");
+    }
+    while !world.calls.is_empty() {
+        world.decide(&mut bytes);
     }
     world.persist();
     world.check();
@@ -58,6 +64,8 @@ struct World {
     messages: u64,
     /// How many fragments each question has that was not answered yet.
     unanswered: Vec<(MemberId, MessageIndex, usize)>,
+    /// What the scope has asked and was not told yet.
+    calls: VecDeque<Call>,
 }
 
 /// Who listens and never speaks.
@@ -67,11 +75,11 @@ const OBJECTS: usize = 12;
 const MEMBERS: usize = 4;
 
 impl World {
-    fn new() -> Self {
+    fn new(validate: bool) -> Self {
         let schema = Arc::new(models());
         let (model, _) = schema.find("Node").expect("one of the models");
         let limits = Limits { scope_objects_max: 10, ..Limits::default() };
-        let options = Options { limits: Arc::new(limits), ..Options::default() };
+        let options = Options { limits: Arc::new(limits), validate, ..Options::default() };
         let scope = Scope::new(Graph::new(schema.clone(), object(0), model), options);
         let mut world = Self {
             schema,
@@ -81,6 +89,7 @@ impl World {
             present: [false; MEMBERS],
             messages: 0,
             unanswered: Vec::new(),
+            calls: VecDeque::new(),
         };
         (0..MEMBERS).for_each(|member| world.join(member));
         world
@@ -90,6 +99,8 @@ impl World {
         let member = 1 + bytes.next() % (MEMBERS - 1);
         let id = MemberId(member as u64);
         match bytes.next() % 16 {
+            // A membership that has something under way does not begin again.
+            0 if self.calls.iter().any(|call| call.member == id) => {}
             0 => self.join(member),
             1 => {
                 self.present[member] = false;
@@ -105,8 +116,31 @@ impl World {
                 let changes = self.change_set(bytes);
                 self.handle(Input::Update { ticket: Ticket(1), changes });
             }
+            7 | 8 => self.decide(bytes),
             _ => self.sync(member, bytes),
         }
+    }
+
+    /// Somebody decides about the oldest call, or about none.
+    fn decide(&mut self, bytes: &mut Bytes<'_>) {
+        let Some(call) = self.calls.pop_front() else { return };
+        let refuse = || Rejection::fragment("somebody does not want it");
+        let of_fragment = |fragment: &Fragment| match bytes.next() % 4 {
+            0 => FragmentVerdict::Refuse(refuse()),
+            1 if fragment.kind != FragmentKind::Remove => {
+                let mut other = Fragment::new(fragment.kind, fragment.object, fragment.model);
+                for (property, definition) in self.schema.model(fragment.model).properties() {
+                    self.fill(&mut other, property, definition, bytes);
+                }
+                FragmentVerdict::Amend(other.properties)
+            }
+            _ => FragmentVerdict::Accept,
+        };
+        let verdict = match call.fragments.len() % 3 {
+            0 => Verdict::Refuse(refuse()),
+            _ => Verdict::Accept(call.fragments.iter().map(of_fragment).collect()),
+        };
+        self.handle(Input::Verdict { ticket: call.ticket, verdict });
     }
 
     /// Every second one speaks the original dialect.
@@ -165,6 +199,7 @@ impl World {
                         listener.receive(fragments).expect("what it is told fits");
                     }
                 }
+                Output::Call(call) => self.calls.push_back(call),
                 Output::Updated { revision, .. } => assert!(revision <= self.persisted),
             }
         }

@@ -6,6 +6,7 @@
 
 mod entry;
 mod members;
+mod pending;
 mod presence;
 mod state;
 mod tell;
@@ -25,12 +26,14 @@ use crate::model::{
     ChangeSet, Fragment, FragmentKind, Graph, JudgeLimits, Judgement, ProcedureName, PropertyId,
     Rejection, judge,
 };
-use crate::time::{Millis, Now, Timestamp};
+use crate::time::{Millis, Now, Timestamp, sooner};
 use crate::wire::encode;
 use crate::wire::message::Dialect;
 
 pub use entry::{Answer, Entry};
 use members::Members;
+pub use pending::{Call, FragmentVerdict, Verdict};
+use pending::{Amended, Asked, Pending, Waiting};
 use presence::Presence;
 pub use state::{encode_state, state_fragments};
 use told::{Doubt, Place, Told};
@@ -80,6 +83,13 @@ pub enum Input {
         ticket: Ticket,
         /// What.
         changes: ChangeSet,
+    },
+    /// The answer to an [`Output::Call`]. One that comes late or twice is ignored.
+    Verdict {
+        /// From the question.
+        ticket: Ticket,
+        /// What becomes of the ChangeSet.
+        verdict: Verdict,
     },
     /// All commits up to this one are durable.
     Persisted {
@@ -134,6 +144,9 @@ pub enum Output {
         /// The fragments, encoded once for each dialect.
         bodies: Bodies,
     },
+    /// Find out whether this may be applied, then answer with [`Input::Verdict`]. If there is no answer in
+    /// time, nothing of it is applied.
+    Call(Call),
     /// The answer to [`Input::Update`].
     Updated {
         /// From the question.
@@ -186,6 +199,8 @@ pub struct Options {
     pub limits: Arc<Limits>,
     /// The procedures that members may call, by their full names.
     pub procedures: BTreeMap<ProcedureName, Procedure>,
+    /// Whether somebody is asked about every ChangeSet of a member that is no call of a procedure.
+    pub validate: bool,
     /// How long a repair of plain values waits for more of its kind, in milliseconds; 0: it follows the
     /// reply, as a repair of a collection always does.
     ///
@@ -203,6 +218,8 @@ pub const REPAIR_DELAY_MS: u64 = 750;
 pub struct Procedure {
     /// What the fragments of a call must be.
     pub constraints: Vec<Constraint>,
+    /// Whether somebody is asked before a call is carried out.
+    pub action: bool,
 }
 
 /// One shared tree of objects.
@@ -214,6 +231,7 @@ pub struct Scope {
     members: Members,
     told: Told,
     presence: Presence,
+    pending: Pending,
     /// The members with a repair to come, and when; the soonest first.
     repairs_due: VecDeque<(Millis, MemberId)>,
     revision: Revision,
@@ -240,6 +258,7 @@ impl Scope {
             members: Members::default(),
             told: Told::default(),
             presence: Presence::default(),
+            pending: Pending::default(),
             repairs_due: VecDeque::new(),
             revision,
             persisted: revision,
@@ -259,29 +278,44 @@ impl Scope {
                 }
                 self.tell_state(member, out);
             }
-            Input::Leave { member } => self.leave(now, member, out),
+            Input::Leave { member } => match self.pending.holds(member) {
+                true => self.wait(member, Waiting::Leave),
+                false => self.leave(now, member, out),
+            },
             Input::Resync { member } => {
                 if self.members.get(member).is_some() {
                     self.told.tell_state(member, self.revision);
                     self.tell_state(member, out);
                 }
             }
-            Input::Seen { member, revision } => self.told.see(member, revision),
+            Input::Seen { member, revision } => match self.pending.holds(member) {
+                true => self.wait(member, Waiting::Seen(revision)),
+                false => self.told.see(member, revision),
+            },
             Input::Sync { member, message, changes } => {
-                self.sync(now, member, message, &changes, out);
+                let asked = Asked { member, message, changes, arrival: None };
+                match self.pending.holds(member) {
+                    true => self.wait_with(asked),
+                    false => self.sync(now, asked, out),
+                }
             }
+            Input::Verdict { ticket, verdict } => self.decide(now, ticket, verdict, out),
             Input::Update { ticket, changes } => self.update(now, ticket, &changes, out),
             Input::Persisted { revision } => {
                 self.persisted = self.persisted.max(revision);
                 self.open_gate(out);
             }
-            Input::Deadline => self.repair_what_is_due(now, out),
+            Input::Deadline => {
+                self.repair_what_is_due(now, out);
+                self.give_up_calls(now, out);
+            }
         }
     }
 
-    /// When [`Input::Deadline`] is due: the next repair, if one waits.
+    /// When [`Input::Deadline`] is due: the next repair, or the end of the time that a call may take.
     pub fn deadline(&self) -> Option<Millis> {
-        self.repairs_due.front().map(|(due, _)| *due)
+        let repair = self.repairs_due.front().map(|(due, _)| *due);
+        sooner(repair, self.pending.deadline())
     }
 
     /// The objects as they are now, durable or not.
@@ -335,30 +369,48 @@ impl Scope {
         replies
     }
 
-    fn sync(
-        &mut self,
-        now: Now,
-        member: MemberId,
-        message: MessageIndex,
-        changes: &ChangeSet,
-        out: &mut Vec<Output>,
-    ) {
-        let Some(author) = self.members.get(member) else { return };
-        let meant = self.told.understand(&self.graph, member, changes);
+    /// Judges a member's ChangeSet. Either that decides it, or somebody is asked.
+    fn sync(&mut self, now: Now, asked: Asked, out: &mut Vec<Output>) {
+        let Some(author) = self.members.get(asked.member) else { return };
+        let (member, changes) = (asked.member, &asked.changes);
+        let meant = self.told.understand(&self.graph, member, changes, asked.arrival.as_ref());
         let judgement = match self.admit(&meant) {
             Ok(()) => judge(&self.graph, &meant, &self.limits),
             Err(refusal) => refuse_all(&meant, &refusal),
         };
+        if judgement.plan.is_some() && self.has_action(&meant) {
+            let completed = tell::completed(self.graph.schema(), &meant, &judgement.replies);
+            let fragments = completed.into_iter().map(|c| c.fragment.into_owned()).collect();
+            drop(meant);
+            return self.ask(now, author, asked, fragments, judgement.replies, out);
+        }
+        self.conclude(now, &asked, &meant, judgement, &Amended::new(), out);
+    }
+
+    /// Carries out what was judged, tells the author what became of it, and the others what changed.
+    fn conclude(
+        &mut self,
+        now: Now,
+        asked: &Asked,
+        meant: &ChangeSet,
+        judgement: Judgement,
+        amended: &Amended,
+        out: &mut Vec<Output>,
+    ) {
+        let Asked { member, message, changes, .. } = asked;
+        let (member, message) = (*member, *message);
+        let Some(author) = self.members.get(member) else { return };
         let replies = judgement.replies.clone();
-        let completed = tell::completed(self.graph.schema(), &meant, &replies);
-        let body = tell::reply(self.graph.schema(), author.dialect, &replies, &completed);
+        let completed = tell::completed(self.graph.schema(), meant, &replies);
+        let body = tell::reply(self.graph.schema(), author.dialect, &replies, &completed, amended);
         let by =
             By { author: Some(member), origin: Some(Origin { session: author.session, message }) };
-        let told = self.commit(now, by, &meant, judgement, &completed, &body, out);
+        let told = self.commit(now, by, meant, judgement, &completed, &body, out);
         let applied = completed.iter().map(|completed| &*completed.fragment);
         self.presence.note(&self.graph, author.session, applied);
         let revision = self.revision;
         self.pass(Output::Reply { member, message, revision, body }, out);
+        self.told.amend(revision, member, amended_places(&completed, amended));
         match self.told.doubt(&self.graph, revision, member, changes, &replies) {
             Doubt::None => {}
             Doubt::Patient if self.options.repair_delay_ms > 0 => self.repair_later(now, member),
@@ -506,6 +558,15 @@ impl Scope {
 struct By {
     author: Option<MemberId>,
     origin: Option<Origin>,
+}
+
+/// The properties that somebody set in place of their author.
+fn amended_places<'a>(
+    completed: &'a [tell::Completed<'_>],
+    amended: &'a Amended,
+) -> impl Iterator<Item = Place> + 'a {
+    let fragments = completed.iter().filter_map(|c| Some((c.fragment.object, amended.get(&c.place)?)));
+    fragments.flat_map(|(object, properties)| properties.iter().map(move |id| (object, *id)))
 }
 
 /// The properties that a commit changes, each once.

@@ -11,6 +11,8 @@ use crate::model::{
 use crate::wire::encode;
 use crate::wire::message::{Dialect, FragmentReply};
 
+use super::pending::Amended;
+
 /// An accepted fragment that says everything about itself.
 pub(super) struct Completed<'a> {
     /// The fragment. An `add` names the defaults that its author left out, so that nobody else needs to
@@ -62,27 +64,32 @@ fn said_before_added(
     said
 }
 
-/// The replies for the author. A 1.0 author is told the defaults that it left out.
+/// The replies for the author, with the values that somebody put in place of its own. A 1.0 author is
+/// also told the defaults that it left out.
 pub(super) fn reply(
     schema: &Schema,
     author: Dialect,
     replies: &[Result<(), Rejection>],
     completed: &[Completed<'_>],
+    amended: &Amended,
 ) -> SharedText {
     let mut entries: Vec<FragmentReply> = replies
         .iter()
         .map(|reply| FragmentReply { error: reply.as_ref().err().cloned(), modifications: None })
         .collect();
-    if author >= Dialect::V1 {
-        for Completed { fragment, place, left_out } in completed {
-            if *left_out > 0 {
-                let model = schema.model(fragment.model);
-                let defaults = &fragment.properties[fragment.properties.len() - left_out..];
-                let named =
-                    defaults.iter().map(|(id, value)| (&**model.property(*id).name(), value));
-                entries[*place].modifications = Some(encode::properties(named));
-            }
+    for Completed { fragment, place, left_out } in completed {
+        let amended = amended.get(place).map_or(&[][..], |properties| properties);
+        let defaults = if author >= Dialect::V1 { *left_out } else { 0 };
+        if amended.is_empty() && defaults == 0 {
+            continue;
         }
+        let model = schema.model(fragment.model);
+        // Defaults stand at the end.
+        let (sent, left_out) = fragment.properties.split_at(fragment.properties.len() - left_out);
+        let told = sent.iter().filter(|(id, _)| amended.contains(id));
+        let told = told.chain(&left_out[..defaults]);
+        let named = told.map(|(id, value)| (&**model.property(*id).name(), value));
+        entries[*place].modifications = Some(encode::properties(named));
     }
     encode::fragment_replies(&entries)
 }

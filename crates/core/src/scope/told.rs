@@ -21,6 +21,8 @@ use crate::model::{
     Rejection, Scalar, Value,
 };
 
+use super::pending::Arrival;
+
 /// Whether a member may show something else than is there, and how soon that should end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Doubt {
@@ -62,6 +64,12 @@ struct Changes {
 struct Version {
     revision: Revision,
     elements: Arc<[ObjectId]>,
+}
+
+/// What an edit can be based on.
+struct Base<'a> {
+    record: &'a Record,
+    arrival: Option<&'a Arrival>,
 }
 
 /// What is known of one member.
@@ -133,12 +141,43 @@ impl Told {
         self.prune();
     }
 
-    /// Reads the whole collections of a member's ChangeSet as the edits that they are.
+    /// What a member's ChangeSet that has to wait can be based on, if it holds no more than `room`
+    /// elements. The versions that a scope remembers may be forgotten before it is its turn.
+    pub(super) fn arrival(
+        &self,
+        graph: &Graph,
+        revision: Revision,
+        member: MemberId,
+        changes: &ChangeSet,
+        room: usize,
+    ) -> Option<Arrival> {
+        self.members.get(&member)?;
+        let mut arrival = Arrival { revision, collections: Vec::new() };
+        let mut left = room;
+        for fragment in changes.fragments.iter().flatten() {
+            let Some(object) = graph.object(fragment.object) else { continue };
+            if object.model() != fragment.model {
+                continue;
+            }
+            for (property, value) in &fragment.properties {
+                let Value::References(_) = value else { continue };
+                left = left.checked_sub(object.references_len(*property))?;
+                if let Value::References(elements) = object.value(*property) {
+                    arrival.collections.push(((object.id(), *property), elements));
+                }
+            }
+        }
+        Some(arrival)
+    }
+
+    /// Reads the whole collections of a member's ChangeSet as the edits that they are. `arrival`: what
+    /// was there when it came, if it had to wait.
     pub(super) fn understand<'a>(
         &self,
         graph: &Graph,
         member: MemberId,
         changes: &'a ChangeSet,
+        arrival: Option<&Arrival>,
     ) -> Cow<'a, ChangeSet> {
         let mut changes = Cow::Borrowed(changes);
         let mut looked_at = 0;
@@ -159,7 +198,8 @@ impl Told {
                 .iter()
                 .enumerate()
                 .filter_map(|(slot, (property, sent))| {
-                    Some((slot, self.meant(record, object, *property, sent, &mut looked_at)?))
+                    let base = Base { record, arrival };
+                    Some((slot, self.meant(&base, object, *property, sent, &mut looked_at)?))
                 })
                 .collect();
             for (slot, value) in meant {
@@ -174,7 +214,7 @@ impl Told {
     /// What a member means by a whole collection, if it is something else than what it says.
     fn meant(
         &self,
-        record: &Record,
+        base: &Base<'_>,
         object: ObjectRef<'_>,
         property: PropertyId,
         sent: &Value,
@@ -187,12 +227,12 @@ impl Told {
             Value::Scalar(_) | Value::Reference(_) => return None,
         };
         let present = object.references_len(property) + object.scalars(property).len();
-        if empty && record.emptied.contains_key(&place) {
+        if empty && base.record.emptied.contains_key(&place) {
             *looked_at += present;
             return Some(object.value(property));
         }
         let Value::References(sent) = sent else { return None };
-        let bases = self.bases(record, place);
+        let bases = self.bases(base, place);
         if bases.is_empty() {
             return None;
         }
@@ -204,12 +244,18 @@ impl Told {
     }
 
     /// The collections that a member may have had at this place when it made an edit, latest first.
-    fn bases(&self, record: &Record, place: Place) -> Vec<Arc<[ObjectId]>> {
+    fn bases(&self, base: &Base<'_>, place: Place) -> Vec<Arc<[ObjectId]>> {
+        let Base { record, arrival } = base;
         let mut bases: Vec<Arc<[ObjectId]>> = Vec::new();
         if let Some(versions) = self.versions.get(&place) {
             let seen = versions.iter().rposition(|v| v.revision <= record.seen).unwrap_or(0);
-            bases.extend(versions.iter().skip(seen).rev().map(|v| v.elements.clone()));
+            let known = versions.iter().skip(seen).rev();
+            // What came after the ChangeSet cannot be what it builds on.
+            let known = known.filter(|v| arrival.is_none_or(|then| v.revision <= then.revision));
+            bases.extend(known.map(|v| v.elements.clone()));
         }
+        let then = arrival.iter().flat_map(|then| &then.collections);
+        bases.extend(then.filter(|(at, _)| *at == place).map(|(_, elements)| elements.clone()));
         bases.extend(record.sent.get(&place).map(|(_, elements)| elements.clone()));
         if record.emptied.contains_key(&place) {
             bases.push([].into());
@@ -320,7 +366,7 @@ impl Told {
             // While a member shows another collection than is there, its edits are easily misread.
             let urgent = crossed && matches!(value, Value::References(_));
             doubt = doubt.max(if urgent { Doubt::Urgent } else { Doubt::Patient });
-            let mut bases = self.bases(&record, place);
+            let mut bases = self.bases(&Base { record: &record, arrival: None }, place);
             if let Value::References(elements) = value {
                 record.sent.insert(place, (revision, elements.clone()));
                 bases.push(elements.clone());
@@ -337,6 +383,19 @@ impl Told {
         self.note_sent(&mut record, revision, sent, replies);
         self.members.insert(member, record);
         doubt
+    }
+
+    /// Notes values that an answer gave a member instead of its own. It may have edited them again since,
+    /// and shows what the answer says.
+    pub(super) fn amend(
+        &mut self,
+        revision: Revision,
+        member: MemberId,
+        places: impl Iterator<Item = Place>,
+    ) {
+        if let Some(record) = self.members.get_mut(&member) {
+            record.repairs.extend(places.map(|place| (place, revision)));
+        }
     }
 
     /// What a member must be told so that it shows what is there: first objects that it may have

@@ -53,7 +53,7 @@ impl Config {
     fn options(&self, scope: &ScopeConfig) -> Options {
         let procedures = self.procedures.iter().map(|procedure| {
             let constraints = procedure.constraints.clone();
-            (procedure.name.clone(), Procedure { constraints })
+            (procedure.name.clone(), Procedure { constraints, ..Procedure::default() })
         });
         Options {
             limits: Arc::new(scope.limits.clone()),

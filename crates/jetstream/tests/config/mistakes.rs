@@ -149,13 +149,13 @@ fn mistakes_of_limits() {
             (
                 "[limits]\nmembers = 1",
                 &[
-                    "2:1 no key \"members\" in the server's limits = did you mean \"members_max\"? (allowed: message_bytes_max, frame_messages_max, fragments_max, string_bytes_max, collection_elements_max, scope_objects_max, session_scopes_max, sessions_max, scopes_max, members_max, connections_pending_max, backlog_bytes_max, backlog_bytes_hard_max, inbox_messages_max, mailbox_requests_max, establish_timeout_ms, handshake_timeout_ms, ping_interval_ms, session_timeout_ms, scope_idle_ms and shutdown_timeout_ms)",
+                    "2:1 no key \"members\" in the server's limits = did you mean \"members_max\"? (allowed: message_bytes_max, frame_messages_max, fragments_max, string_bytes_max, collection_elements_max, scope_objects_max, session_scopes_max, sessions_max, scopes_max, members_max, connections_pending_max, backlog_bytes_max, backlog_bytes_hard_max, inbox_messages_max, mailbox_requests_max, procedure_timeout_ms, procedure_waiting_max, establish_timeout_ms, handshake_timeout_ms, ping_interval_ms, session_timeout_ms, scope_idle_ms and shutdown_timeout_ms)",
                 ],
             ),
             (
                 "[limits]\nmembers_mx = 1",
                 &[
-                    "2:1 no key \"members_mx\" in the server's limits = did you mean \"members_max\"? (allowed: message_bytes_max, frame_messages_max, fragments_max, string_bytes_max, collection_elements_max, scope_objects_max, session_scopes_max, sessions_max, scopes_max, members_max, connections_pending_max, backlog_bytes_max, backlog_bytes_hard_max, inbox_messages_max, mailbox_requests_max, establish_timeout_ms, handshake_timeout_ms, ping_interval_ms, session_timeout_ms, scope_idle_ms and shutdown_timeout_ms)",
+                    "2:1 no key \"members_mx\" in the server's limits = did you mean \"members_max\"? (allowed: message_bytes_max, frame_messages_max, fragments_max, string_bytes_max, collection_elements_max, scope_objects_max, session_scopes_max, sessions_max, scopes_max, members_max, connections_pending_max, backlog_bytes_max, backlog_bytes_hard_max, inbox_messages_max, mailbox_requests_max, procedure_timeout_ms, procedure_waiting_max, establish_timeout_ms, handshake_timeout_ms, ping_interval_ms, session_timeout_ms, scope_idle_ms and shutdown_timeout_ms)",
                 ],
             ),
             (

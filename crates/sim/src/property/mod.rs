@@ -5,6 +5,7 @@
 
 mod bounds;
 mod converges;
+mod decided;
 mod gate;
 mod graph;
 mod lasts;
@@ -46,6 +47,7 @@ impl Properties {
             Box::new(whole::Whole::new(hosts, settings)),
             Box::new(lasts::Lasts::new(settings)),
             Box::new(outcome::Outcome::default()),
+            Box::new(decided::Decided::default()),
             Box::new(bounds::Bounds::new(settings)),
             Box::new(converges::Converges),
         ])

@@ -19,6 +19,8 @@ enum Due {
     Act(ClientId),
     Mail(ScopeId),
     Stored(ScopeId),
+    Scope(ScopeId),
+    Verdict(ScopeId, usize),
     Fetch,
     Fault,
 }
@@ -91,6 +93,10 @@ impl World {
         for (id, host) in self.hosts.iter().enumerate() {
             at(host.mail.front().map(|(at, _)| *at), Due::Mail(id));
             at(host.storing.front().map(|(at, _)| *at), Due::Stored(id));
+            at(host.scope.deadline(), Due::Scope(id));
+            for (place, (decided, _)) in host.calls.iter().enumerate() {
+                at(Some(*decided), Due::Verdict(id, place));
+            }
         }
         at(self.fetches.front().map(|(at, ..)| *at), Due::Fetch);
         at(self.fault_at, Due::Fault);
@@ -108,6 +114,8 @@ impl World {
             Due::Act(client) => self.act(client),
             Due::Mail(scope) => self.mail_arrives(scope),
             Due::Stored(scope) => self.stored(scope),
+            Due::Scope(scope) => self.scope_due(scope),
+            Due::Verdict(scope, place) => self.verdict(scope, place),
             Due::Fetch => self.decide_fetch(),
             Due::Fault => self.fault(),
         }

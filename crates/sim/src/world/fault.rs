@@ -94,6 +94,8 @@ impl World {
         self.fault_at = None;
         self.settings.latency_ms = (1, 5);
         self.settings.persist_ms = (0, 5);
+        self.settings.verdict_ms = self.settings.verdict_ms.map(|_| (0, 5));
+        self.settings.loses_verdicts = false;
         self.note(|| "the world heals".to_owned());
         for client in &mut self.clients {
             client.rest();

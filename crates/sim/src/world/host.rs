@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jetstream_core::ids::{MemberId, MessageIndex, Revision, ScopeIndex, SessionId};
-use jetstream_core::scope::{Input, Scope};
+use jetstream_core::replica::Replica;
+use jetstream_core::scope::{Call, Input, Scope};
 use jetstream_core::time::Millis;
 use jetstream_core::wire::message::Dialect;
 
@@ -24,8 +25,13 @@ pub struct Host {
     pub addresses: BTreeMap<MemberId, Address>,
     /// The members that have their state and get every change.
     pub following: BTreeSet<MemberId>,
-    /// The revision at which each ChangeSet was judged, until its answer is out.
-    pub judged: BTreeMap<(MemberId, MessageIndex), (Revision, usize)>,
+    /// The revision at which each ChangeSet was judged, if it was at once, and how many fragments it has,
+    /// until its answer is out.
+    pub judged: BTreeMap<(MemberId, MessageIndex), (Option<Revision>, usize)>,
+    /// What somebody thinks about, with the time at which he has decided.
+    pub calls: VecDeque<(Millis, Call)>,
+    /// What the scope was after its last commit, as the commits say.
+    pub shadow: Replica,
     /// The longest state that was told, in bytes.
     pub longest_state: usize,
 }
@@ -46,6 +52,7 @@ impl Host {
     pub fn new(name: String, scope: Scope) -> Self {
         Self {
             durable: scope.revision(),
+            shadow: Replica::new(scope.graph().clone()),
             scope,
             name,
             mail: VecDeque::new(),
@@ -53,6 +60,7 @@ impl Host {
             addresses: BTreeMap::new(),
             following: BTreeSet::new(),
             judged: BTreeMap::new(),
+            calls: VecDeque::new(),
             longest_state: 0,
         }
     }
@@ -77,6 +85,9 @@ impl Host {
 
     /// Whether nothing is under way.
     pub fn is_quiet(&self) -> bool {
-        self.mail.is_empty() && self.storing.is_empty()
+        self.mail.is_empty()
+            && self.storing.is_empty()
+            && self.calls.is_empty()
+            && self.scope.deadline().is_none()
     }
 }

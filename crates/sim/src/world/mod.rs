@@ -14,6 +14,7 @@ mod scope;
 mod server;
 mod settings;
 mod story;
+mod verdict;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -78,6 +79,8 @@ pub struct Counts {
     pub resyncs: u64,
     /// Sessions that ended before their time.
     pub losses: u64,
+    /// ChangeSets that somebody was asked about.
+    pub calls: u64,
     /// Things done from the agenda.
     pub steps: u64,
 }
@@ -86,7 +89,8 @@ impl World {
     /// A world with these settings, decided by these dice.
     pub fn new(settings: Settings, mut dice: Dice, traced: bool) -> Self {
         let schema = workload::schema();
-        let options = Options { limits: settings.limits.clone(), ..Options::default() };
+        let validate = settings.verdict_ms.is_some();
+        let options = Options { limits: settings.limits.clone(), validate, ..Options::default() };
         let host = |number: usize| {
             let scope = Scope::new(workload::new_graph(&schema), options.clone());
             Host::new(format!("scope-{number}"), scope)

@@ -34,7 +34,12 @@ impl World {
             host.addresses.remove(&member);
             host.following.remove(&member);
         }
-        if let Some((author, changes)) = judged {
+        if self.settings.verdict_ms.is_some() {
+            if let Some((Some(author), changes)) = judged {
+                self.hosts[scope].judged.insert(author, (None, changes.fragments.len()));
+            }
+            self.shadow(scope, &out);
+        } else if let Some((author, changes)) = judged {
             self.judged(scope, author, &changes, &out);
         }
         self.scope_outputs(scope, out);
@@ -85,7 +90,8 @@ impl World {
             None => Dialect::V1,
             Some((member, message)) => {
                 let Some(address) = host.addresses.get(&member) else { return };
-                host.judged.insert((member, message), (revision, changes.fragments.len()));
+                host.judged
+                    .insert((member, message), (Some(revision), changes.fragments.len()));
                 address.dialect
             }
         };
@@ -104,7 +110,7 @@ impl World {
         });
     }
 
-    fn scope_outputs(&mut self, scope: ScopeId, out: Vec<Output>) {
+    pub(super) fn scope_outputs(&mut self, scope: ScopeId, out: Vec<Output>) {
         for output in out {
             match output {
                 Output::Commit(commit) => {
@@ -118,8 +124,8 @@ impl World {
                 Output::Reply { member, message, revision, body } => {
                     let judged = self.hosts[scope].judged.remove(&(member, message));
                     let (judged_at, fragments) = judged.expect("an answer to what was judged");
-                    if revision != judged_at {
-                        self.fail(format!("judged at {judged_at}, answered at {revision}"));
+                    if judged_at.is_some_and(|at| at != revision) {
+                        self.fail(format!("judged at {judged_at:?}, answered at {revision}"));
                     }
                     let news = News::Reply(message, fragments);
                     let delivery = Delivery::Reply { message, revision, body };
@@ -149,6 +155,7 @@ impl World {
                         }
                     }
                 }
+                Output::Call(call) => self.called(scope, call),
                 Output::Updated { .. } => {}
             }
         }

@@ -34,6 +34,11 @@ pub struct Settings {
     pub deserters: bool,
     /// How many objects the clients argue about.
     pub pool: usize,
+    /// How long somebody takes to decide about a ChangeSet, in milliseconds: from and to. `None`: nobody is
+    /// asked.
+    pub verdict_ms: Option<(u64, u64)>,
+    /// Whether some decisions never come.
+    pub loses_verdicts: bool,
 }
 
 /// What a client speaks, and whether it minds its manners.
@@ -61,6 +66,8 @@ impl Settings {
             spoils: false,
             deserters: false,
             pool: 20,
+            verdict_ms: None,
+            loses_verdicts: false,
         }
     }
 
@@ -82,6 +89,8 @@ impl Settings {
             spoils: dice.one_in(4),
             deserters: dice.one_in(4),
             pool: 5 + dice.below(25),
+            verdict_ms: draw_verdicts(&mut dice.clone().split()),
+            loses_verdicts: true,
         }
     }
 
@@ -96,6 +105,12 @@ impl Manner {
         let dialect = if dice.one_in(3) { Dialect::Original } else { Dialect::V1 };
         Self { dialect, polite: !dice.one_in(3) }
     }
+}
+
+/// From dice of their own, so that worlds in which nobody is asked stay what they were.
+fn draw_verdicts(dice: &mut Dice) -> Option<(u64, u64)> {
+    let times = [(0, 5), (10, 400), (500, 4_000)];
+    dice.one_in(3).then(|| times[dice.below(3)])
 }
 
 fn draw_limits(dice: &mut Dice) -> Limits {

@@ -1,6 +1,7 @@
 //! Stories of a scope: who is told what, and when.
 
 mod original;
+mod pending;
 
 use super::*;
 use crate::ids::ObjectId;
@@ -88,6 +89,11 @@ impl World {
             .with(x, Value::Scalar(Some(Scalar::Number(1.0))))
     }
 
+    /// What a verdict says to set `x` to another value.
+    fn amended_x(&self, value: f64) -> Vec<(PropertyId, Value)> {
+        vec![(self.property("Shape", "x").1, Value::Scalar(Some(Scalar::Number(value))))]
+    }
+
     fn remove(&self, number: u128) -> Fragment {
         let (model, _) = self.property("Shape", "x");
         Fragment::new(FragmentKind::Remove, shape(number), model)
@@ -113,6 +119,10 @@ fn line(output: &Output) -> String {
             let body = |body: &Option<SharedText>| body.as_deref().map(short).unwrap_or_default();
             let except = except.map_or("nobody".to_owned(), |member| member.to_string());
             format!("all but {except}: {} | {}", body(&bodies.original), body(&bodies.v1))
+        }
+        Output::Call(call) => {
+            let about = call.procedure.as_ref().map_or("validate", |name| name.as_str());
+            format!("call {}: {about} {} of {}", call.ticket, call.origin.message, call.member)
         }
         Output::Updated { ticket, result, revision } => {
             let ok: Vec<_> = result.iter().map(Result::is_ok).collect();
@@ -264,7 +274,7 @@ fn a_procedure_admits_what_fits_its_constraints() {
             additional: false,
             repeated: false,
         };
-        let procedure = Procedure { constraints: vec![constraint] };
+        let procedure = Procedure { constraints: vec![constraint], ..Procedure::default() };
         [(ProcedureName::parse("Canvas.rename").unwrap(), procedure)].into()
     });
     world.join(ANN, Dialect::V1).lines();

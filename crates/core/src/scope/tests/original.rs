@@ -15,7 +15,8 @@ const NAME: u128 = 0xca;
 #[derive(Clone)]
 enum Down {
     Sync(Vec<(FragmentKind, u128, Vec<Set>)>),
-    Reply(u64, Vec<bool>),
+    /// Of each fragment whether it was accepted, and the `x` that somebody put in its place.
+    Reply(u64, Vec<(bool, Option<f64>)>),
 }
 
 /// What travels from a client to the server.
@@ -154,10 +155,14 @@ impl Client {
         }
     }
 
-    fn receive_reply(&mut self, message: u64, replies: &[bool]) {
+    fn receive_reply(&mut self, message: u64, replies: &[(bool, Option<f64>)]) {
         let place = self.flying.iter().position(|(m, _)| *m == message).expect("it was sent");
         let (_, changes) = self.flying.remove(place).expect("found one line above");
-        for ((id, change), accepted) in changes.into_iter().zip(replies) {
+        for ((id, change), (accepted, modified)) in changes.into_iter().zip(replies) {
+            // Taken over whatever was edited since.
+            if let (Some(modified), Some(x)) = (modified, self.x.get_mut(&id)) {
+                *x = *modified;
+            }
             let touches = |later: &Touch| later.0 == id && later.1.is_some();
             let later =
                 self.flying.iter().skip(place).any(|(_, changes)| changes.iter().any(touches));
@@ -196,12 +201,17 @@ struct Room {
     added: BTreeSet<u128>,
     accepted: BTreeSet<u128>,
     removed: BTreeSet<u128>,
+    /// What each unanswered message adds, fragment by fragment.
+    asked: BTreeMap<(MemberId, MessageIndex), Vec<Option<u128>>>,
+    /// Calls without a verdict.
+    calls: Vec<Ticket>,
 }
 
 impl Room {
-    fn new(clients: usize, repair_delay_ms: u64) -> Self {
+    fn new(clients: usize, repair_delay_ms: u64, validate: bool) -> Self {
         let mut world = World::new();
         world.scope.options.repair_delay_ms = repair_delay_ms;
+        world.scope.options.validate = validate;
         for member in 0..clients {
             world.join(MemberId(member as u64), Dialect::Original);
         }
@@ -213,6 +223,8 @@ impl Room {
             added: BTreeSet::new(),
             accepted: BTreeSet::new(),
             removed: BTreeSet::new(),
+            asked: BTreeMap::new(),
+            calls: Vec::new(),
         }
     }
 
@@ -224,7 +236,7 @@ impl Room {
                 let unacked = &mut self.unacked[client];
                 let last = unacked.drain(..count).next_back();
                 let seen = match unacked.front() {
-                    Some(first) => Revision(first.0 - 1),
+                    Some(first) => Revision(first.0.saturating_sub(1)),
                     None => last.unwrap_or_default(),
                 };
                 self.world.tell(Input::Seen { member, revision: seen });
@@ -237,22 +249,46 @@ impl Room {
                     .map(|f| f.filter(|f| f.kind == FragmentKind::Add))
                     .map(|f| f.map(|f| f.object.as_uuid().as_u128()))
                     .collect();
+                self.asked.insert((member, MessageIndex(message)), adds);
                 self.world.sync(member, message, changes).persist();
-                self.deliver(&adds);
+                self.deliver();
             }
         }
     }
 
-    fn deliver(&mut self, adds: &[Option<u128>]) {
+    /// Somebody decides about a call, not always the oldest.
+    fn verdict(&mut self, random: &mut Random) {
+        if self.calls.is_empty() {
+            return;
+        }
+        let ticket = self.calls.swap_remove(random.below(self.calls.len()));
+        let verdict = match random.below(8) {
+            0 => Verdict::failed("no"),
+            1 => Verdict::Accept(vec![FragmentVerdict::Refuse(Rejection::message("not this"))]),
+            2 => {
+                let amended = self.world.amended_x(7.0);
+                Verdict::Accept(vec![FragmentVerdict::Accept, FragmentVerdict::Amend(amended)])
+            }
+            _ => Verdict::ACCEPT,
+        };
+        self.world.tell(Input::Verdict { ticket, verdict }).persist();
+        self.deliver();
+    }
+
+    fn deliver(&mut self) {
         self.world.scope.graph().check().unwrap();
         for output in std::mem::take(&mut self.world.out) {
             match output {
                 Output::Commit(_) | Output::State { .. } | Output::Updated { .. } => {}
+                Output::Call(call) => self.calls.push(call.ticket),
                 Output::Reply { member, message, revision, body } => {
+                    let adds = self.asked.remove(&(member, message)).expect("asked once");
                     let replies: Vec<serde_json::Value> = serde_json::from_str(&body).unwrap();
-                    let replies: Vec<bool> =
-                        replies.iter().map(|reply| reply.get("error").is_none()).collect();
-                    let accepted = adds.iter().zip(&replies).filter(|(_, accepted)| **accepted);
+                    let read = |reply: &serde_json::Value| {
+                        (reply.get("error").is_none(), reply["modifications"]["x"].as_f64())
+                    };
+                    let replies: Vec<(bool, Option<f64>)> = replies.iter().map(read).collect();
+                    let accepted = adds.iter().zip(&replies).filter(|(_, (accepted, _))| *accepted);
                     self.accepted.extend(accepted.filter_map(|(add, _)| *add));
                     self.send(member.0 as usize, revision, Down::Reply(message.0, replies));
                 }
@@ -312,6 +348,9 @@ impl Room {
         for _ in 0..steps {
             let client = random.below(self.clients.len());
             self.let_time_pass();
+            if random.below(10) == 0 {
+                self.verdict(random);
+            }
             match random.below(12) {
                 0..3 => self.edit(client, random, &mut next),
                 3..6 => self.clients[client].flush(&self.world),
@@ -322,6 +361,7 @@ impl Room {
         }
         for _ in 0..1000 {
             self.let_time_pass();
+            self.verdict(random);
             for client in 0..self.clients.len() {
                 self.clients[client].flush(&self.world);
                 self.server_receives(client);
@@ -334,7 +374,7 @@ impl Room {
         self.world.now.mono = self.world.now.mono.plus(1);
         if self.world.scope.deadline().is_some_and(|at| at <= self.world.now.mono) {
             self.world.tell(Input::Deadline);
-            self.deliver(&[]);
+            self.deliver();
         }
     }
 
@@ -397,7 +437,18 @@ fn original_clients_that_edit_at_the_same_time_end_equal() {
     for seed in 0..SEEDS {
         let mut random = Random(seed);
         let clients = 2 + random.below(3);
-        let mut room = Room::new(clients, [0, 3, 30][seed as usize % 3]);
+        let mut room = Room::new(clients, [0, 3, 30][seed as usize % 3], false);
+        room.run(&mut random, 40 + seed as usize % 400);
+        room.check(seed);
+    }
+}
+
+#[test]
+fn original_clients_end_equal_when_what_they_do_is_decided_late() {
+    for seed in 0..SEEDS {
+        let mut random = Random(seed);
+        let clients = 2 + random.below(3);
+        let mut room = Room::new(clients, [0, 3, 30][seed as usize % 3], true);
         room.run(&mut random, 40 + seed as usize % 400);
         room.check(seed);
     }

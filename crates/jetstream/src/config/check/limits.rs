@@ -62,6 +62,8 @@ keys! {
     backlog_bytes_hard_max: Bytes,
     inbox_messages_max: Count,
     mailbox_requests_max: Count scope,
+    procedure_timeout_ms: Milliseconds scope,
+    procedure_waiting_max: Count scope,
     establish_timeout_ms: Milliseconds,
     handshake_timeout_ms: Milliseconds,
     ping_interval_ms: Milliseconds,
