@@ -98,7 +98,7 @@
 //! # What is where
 //!
 //! - [`server`], [`scope`], [`typed`]: what an application uses.
-//! - [`transport`], [`storage`]: the seams, each with its contract as a suite for other implementations
+//! - [`transport`], [`storage`], [`procedure`]: the seams, each with its contract as a suite for other implementations
 //!   (feature `contract`).
 //! - [`core`]: models, messages, and the rules of sessions and scopes as machines without a clock, a socket
 //!   or a thread.
@@ -111,6 +111,7 @@ pub mod cli;
 pub mod config;
 pub mod expression;
 pub mod metrics;
+pub mod procedure;
 pub mod scope;
 pub mod server;
 pub mod storage;

@@ -61,6 +61,12 @@ pub struct Counters {
     pub sinks_full: Counter,
     /// Requests that wait in the mailboxes of scopes.
     pub scope_requests_waiting: Gauge,
+    /// ChangeSets that an action was asked about.
+    pub procedure_calls: Counter,
+    /// Those that it refused, or could not decide about.
+    pub procedure_refusals: Counter,
+    /// Those that it has not decided about yet.
+    pub procedure_calls_out: Gauge,
     /// Handlers of the application that panicked.
     pub handler_panics: Counter,
     /// Scopes that failed: a panic, or a store that could not be written.
@@ -98,6 +104,10 @@ impl Metrics {
         let resyncs = counter("resyncs", "States given afresh to members");
         let sinks_full =
             counter("sinks_full", "Times a client read more slowly than it was written to");
+        let procedure_calls =
+            counter("procedure_calls", "ChangeSets that an action was asked about");
+        let procedure_refusals =
+            counter("procedure_refusals", "ChangeSets that an action refused or failed to decide");
         let handler_panics = counter("handler_panics", "Panics in handlers of the application");
         let scopes_failed = counter("scopes_failed", "Scopes ended by a panic or by their store");
         let mut gauge = |name: &str, help: &str| {
@@ -109,6 +119,8 @@ impl Metrics {
         let sessions = gauge("sessions", "Sessions, connected or not");
         let scopes = gauge("scopes", "Scopes that are running");
         let members = gauge("members", "Members of all scopes");
+        let procedure_calls_out =
+            gauge("procedure_calls_out", "ChangeSets that an action has not decided about yet");
         let scope_requests_waiting =
             gauge("scope_requests_waiting", "Requests that wait in the mailboxes of scopes");
         Self(Arc::new(Counters {
@@ -134,6 +146,9 @@ impl Metrics {
             resyncs,
             sinks_full,
             scope_requests_waiting,
+            procedure_calls,
+            procedure_refusals,
+            procedure_calls_out,
             handler_panics,
             scopes_failed,
         }))

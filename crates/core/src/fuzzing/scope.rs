@@ -10,9 +10,7 @@ use crate::model::{
     PropertyType, Rejection, Scalar, Schema, Value,
 };
 use crate::replica::Replica;
-use crate::scope::{
-    Call, FragmentVerdict, Input, Options, Output, Scope, Verdict, encode_state,
-};
+use crate::scope::{Call, FragmentVerdict, Input, Options, Output, Scope, Verdict, encode_state};
 use crate::time::Now;
 use crate::wire::change_set::Typing;
 use crate::wire::message::{Dialect, RawFragment};

@@ -32,8 +32,8 @@ use crate::wire::message::Dialect;
 
 pub use entry::{Answer, Entry};
 use members::Members;
-pub use pending::{Call, FragmentVerdict, Verdict};
 use pending::{Amended, Asked, Pending, Waiting};
+pub use pending::{Call, FragmentVerdict, Verdict};
 use presence::Presence;
 pub use state::{encode_state, state_fragments};
 use told::{Doubt, Place, Told};
@@ -565,7 +565,8 @@ fn amended_places<'a>(
     completed: &'a [tell::Completed<'_>],
     amended: &'a Amended,
 ) -> impl Iterator<Item = Place> + 'a {
-    let fragments = completed.iter().filter_map(|c| Some((c.fragment.object, amended.get(&c.place)?)));
+    let fragments =
+        completed.iter().filter_map(|c| Some((c.fragment.object, amended.get(&c.place)?)));
     fragments.flat_map(|(object, properties)| properties.iter().map(move |id| (object, *id)))
 }
 

@@ -163,12 +163,7 @@ impl Pending {
     }
 
     /// Notes that somebody is asked. The replies are those of the first judgement.
-    fn open(
-        &mut self,
-        asked: Asked,
-        replies: Vec<Result<(), Rejection>>,
-        due: Millis,
-    ) -> Ticket {
+    fn open(&mut self, asked: Asked, replies: Vec<Result<(), Rejection>>, due: Millis) -> Ticket {
         let ticket = self.last_ticket.next();
         self.last_ticket = ticket;
         self.elements += asked.elements();

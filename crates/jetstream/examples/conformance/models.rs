@@ -175,7 +175,10 @@ fn procedure(
     let name = format!("{}.{}", entry.model, entry.name);
     let name = ProcedureName::parse(&name).ok_or_else(|| format!("no procedure name: {name}"))?;
     let constraints = entry.constraints.iter().map(|entry| constraint(schema, entry));
-    Ok((name, Procedure { constraints: constraints.collect::<Result<_, _>>()?, ..Procedure::default() }))
+    Ok((
+        name,
+        Procedure { constraints: constraints.collect::<Result<_, _>>()?, ..Procedure::default() },
+    ))
 }
 
 fn constraint(schema: &Schema, entry: &ConstraintEntry) -> Result<Constraint, Box<dyn Error>> {

@@ -10,9 +10,11 @@ use jetstream_core::scope::{Options, Procedure};
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, mpsc, watch};
 
+use super::calls::Actions;
 use super::task::{Idle, ScopeTask};
 use super::{Phase, Scope, Shared, Status};
 use crate::metrics::Metrics;
+use crate::procedure::Action;
 use crate::storage::Storage;
 
 /// Makes a [`Scope`] that is more than objects in memory.
@@ -20,6 +22,7 @@ pub struct ScopeBuilder {
     name: ScopeName,
     graph: Graph,
     options: Options,
+    actions: Actions,
     storage: Option<Arc<dyn Storage>>,
     metrics: Metrics,
     idle: Option<Idle>,
@@ -28,7 +31,8 @@ pub struct ScopeBuilder {
 impl ScopeBuilder {
     pub(super) fn new(name: ScopeName, graph: Graph) -> Self {
         let (options, metrics) = (Options::default(), Metrics::process());
-        Self { name, graph, options, storage: None, metrics, idle: None }
+        let actions = Actions::default();
+        Self { name, graph, options, actions, storage: None, metrics, idle: None }
     }
 
     /// The bounds of this scope: members, objects, sizes, waiting requests.
@@ -41,7 +45,26 @@ impl ScopeBuilder {
     /// A procedure that clients may call.
     #[must_use]
     pub fn procedure(mut self, name: ProcedureName, procedure: Procedure) -> Self {
-        self.options.procedures.insert(name, procedure);
+        let action = procedure.action || self.actions.procedures.contains_key(&name);
+        self.options.procedures.insert(name, Procedure { action, ..procedure });
+        self
+    }
+
+    /// Who decides about the calls of a procedure, before they are carried out. What the procedure admits is
+    /// said with [`procedure`](Self::procedure); its action is asked about nothing else.
+    #[must_use]
+    pub fn action(mut self, name: ProcedureName, action: impl Action) -> Self {
+        self.options.procedures.entry(name.clone()).or_default().action = true;
+        self.actions.procedures.insert(name, Arc::new(action));
+        self
+    }
+
+    /// Who decides about every ChangeSet of a client that is no call of a procedure. The application's own
+    /// are not asked about.
+    #[must_use]
+    pub fn validate(mut self, action: impl Action) -> Self {
+        self.options.validate = true;
+        self.actions.validate = Some(Arc::new(action));
         self
     }
 
@@ -82,7 +105,7 @@ impl ScopeBuilder {
         });
         let task = ScopeTask::new(
             (status.clone(), requests, phase),
-            (self.graph, self.options),
+            (self.graph, self.options, self.actions),
             self.storage,
             self.metrics,
             self.idle,

@@ -7,6 +7,7 @@
 //!   belong.
 
 mod builder;
+mod calls;
 mod changes;
 mod registry;
 mod store;
@@ -34,6 +35,8 @@ pub use registry::{Match, OpenError, Scopes, ScopesBuilder};
 pub use template::{Template, TemplateError};
 
 use task::ScopeTask;
+
+use crate::server::SessionInfo;
 
 /// One shared tree of objects, which sessions fetch and the application reads and changes.
 ///
@@ -147,6 +150,8 @@ pub(crate) trait Recipient: Send + Sync {
     fn scope_closed(&self, now: Now, scope: ScopeIndex);
     /// Sends what was delivered, as far as the connection takes it.
     fn flush(&self, now: Now);
+    /// Whose session it is, if it is one.
+    fn session(&self) -> Option<&SessionInfo>;
 }
 
 /// What became of an update.

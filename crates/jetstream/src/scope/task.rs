@@ -7,6 +7,7 @@
 //! no task is woken for a delivery, and commits that came together leave in one write.
 
 use std::collections::{BTreeMap, HashMap};
+use std::future::pending;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -15,13 +16,15 @@ use std::time::Duration;
 use jetstream_core::ids::{MemberId, Revision, ScopeIndex, Ticket};
 use jetstream_core::model::{ChangeSet, Graph};
 use jetstream_core::scope::{
-    self as core, Bodies, Commit, Input, Options, Output, REPAIR_DELAY_MS,
+    self as core, Bodies, Call, Commit, Input, Options, Output, REPAIR_DELAY_MS, Verdict,
 };
 use jetstream_core::session::Delivery;
 use jetstream_core::time::{Millis, Now};
 use jetstream_core::wire::message::Dialect;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{sleep, sleep_until};
 
+use super::calls::{Actions, Calls};
 use super::store::Store;
 use super::{Joining, LookAt, Phase, Recipient, Request, ScopeError, Status, Updated};
 use crate::clock;
@@ -50,6 +53,9 @@ pub(super) struct ScopeTask {
     commits: Vec<Arc<Commit>>,
     /// Members that were given something in this batch.
     touched: Vec<MemberId>,
+    /// What the machine wants to have decided, until it is asked.
+    questions: Vec<Call>,
+    calls: Calls,
     /// Who wants to look at the objects.
     reads: Vec<LookAt>,
     closing: bool,
@@ -80,22 +86,25 @@ enum Event {
     Idle,
     /// The machine's deadline has come.
     Deadline,
+    /// Somebody has decided about a ChangeSet.
+    Verdict(Ticket, Verdict),
 }
 
 impl ScopeTask {
     pub(super) fn new(
         (status, requests, phase): (Arc<Status>, mpsc::Receiver<Request>, watch::Sender<Phase>),
-        beginning: (Graph, Options),
+        (graph, options, actions): (Graph, Options, Actions),
         storage: Option<Arc<dyn Storage>>,
         metrics: Metrics,
         idle: Option<Idle>,
     ) -> Self {
+        let calls = Calls::new(actions, options.limits.procedure_timeout_ms, metrics.clone());
         let key = StoredScope::new(status.name.clone(), status.schema.clone());
         Self {
             status,
             requests,
             phase,
-            beginning: Some(beginning),
+            beginning: Some((graph, options)),
             store: storage.map(|storage| Store::new(storage, key)),
             metrics,
             idle,
@@ -105,6 +114,8 @@ impl ScopeTask {
             outputs: Vec::new(),
             commits: Vec::new(),
             touched: Vec::new(),
+            questions: Vec::new(),
+            calls,
             reads: Vec::new(),
             closing: false,
         }
@@ -138,7 +149,10 @@ impl ScopeTask {
                 Event::Mail(0) => return Ok(()),
                 Event::Mail(_) => self.handle_mail(&mut scope, &mut batch),
                 Event::Idle => self.handle_idle(),
-                Event::Deadline => self.handle_deadline(&mut scope),
+                Event::Deadline => self.handle(&mut scope, clock::now(), Input::Deadline),
+                Event::Verdict(ticket, verdict) => {
+                    self.handle(&mut scope, clock::now(), Input::Verdict { ticket, verdict });
+                }
             }
             self.persist_and_release(&mut scope).await?;
             self.flush();
@@ -160,29 +174,40 @@ impl ScopeTask {
     }
 
     async fn next_event(&mut self, deadline: Option<Millis>, batch: &mut Vec<Request>) -> Event {
-        let idle_after = self.idle.as_ref().map(|idle| idle.after);
-        let mail = self.requests.recv_many(batch, BATCH_REQUESTS_MAX);
-        if let Some(at) = deadline {
-            return match tokio::time::timeout_at(clock::instant(at), mail).await {
-                Ok(count) => Event::Mail(count),
-                Err(_) => Event::Deadline,
-            };
+        let is_idle = self.members.is_empty() && self.calls.is_empty();
+        let idle_after = self.idle.as_ref().map(|idle| idle.after).filter(|_| is_idle);
+        let Self { requests, calls, .. } = self;
+        let mail = requests.recv_many(batch, BATCH_REQUESTS_MAX);
+        if deadline.is_none() && idle_after.is_none() && calls.is_empty() {
+            return Event::Mail(mail.await);
         }
-        match idle_after {
-            Some(after) if self.members.is_empty() => {
-                match tokio::time::timeout(after, mail).await {
-                    Ok(count) => Event::Mail(count),
-                    Err(_) => Event::Idle,
-                }
+        let wake = async {
+            match (deadline, idle_after) {
+                (Some(at), _) => sleep_until(clock::instant(at)).await,
+                (None, Some(after)) => sleep(after).await,
+                (None, None) => pending().await,
             }
-            _ => Event::Mail(mail.await),
+        };
+        tokio::select! {
+            biased;
+            Some((ticket, verdict)) = calls.next(), if !calls.is_empty() => {
+                Event::Verdict(ticket, verdict)
+            }
+            count = mail => Event::Mail(count),
+            () = wake => if deadline.is_some() { Event::Deadline } else { Event::Idle },
         }
     }
 
-    fn handle_deadline(&mut self, scope: &mut core::Scope) {
-        let now = clock::now();
-        scope.handle(now, Input::Deadline, &mut self.outputs);
+    /// Gives the machine an input and carries out what comes of it.
+    fn handle(&mut self, scope: &mut core::Scope, now: Now, input: Input) {
+        scope.handle(now, input, &mut self.outputs);
+        // Outputs name members by id, and those must still be the members of that moment.
         self.carry_out(now);
+        for call in self.questions.drain(..) {
+            let member = self.members.get(&call.member);
+            let session = member.and_then(|member| member.recipient.session());
+            self.calls.ask(&self.status.name, scope.graph(), session, &call);
+        }
     }
 
     fn handle_mail(&mut self, scope: &mut core::Scope, batch: &mut Vec<Request>) {
@@ -215,9 +240,7 @@ impl ScopeTask {
             Request::Read(read) => return self.reads.push(read),
             Request::Close => return self.closing = true,
         };
-        scope.handle(now, input, &mut self.outputs);
-        // Outputs name members by id, and those must still be the members of that moment.
-        self.carry_out(now);
+        self.handle(scope, now, input);
     }
 
     fn join(&mut self, joining: Joining) -> Input {
@@ -294,6 +317,7 @@ impl ScopeTask {
                 Output::Broadcast { commit, except, bodies } => {
                     self.broadcast(now, commit.revision, except, &bodies);
                 }
+                Output::Call(call) => self.questions.push(call),
                 Output::Updated { ticket, result, revision } => {
                     self.answer(ticket, Updated { revision, replies: result });
                 }

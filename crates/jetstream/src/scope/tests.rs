@@ -12,6 +12,7 @@ use jetstream_core::wire::message::Dialect;
 use parking_lot::Mutex;
 
 use super::*;
+use crate::procedure::{ActionCall, Verdict};
 use crate::storage::{Call, Guarded, MemoryStorage, Storage, StorageError, StoredScope};
 
 /// A member that writes down what it is told.
@@ -21,6 +22,14 @@ struct Notes(Mutex<Vec<String>>);
 impl Notes {
     fn take(&self) -> Vec<String> {
         std::mem::take(&mut self.0.lock())
+    }
+
+    /// Waits until there is a line with this text. Only for a clock that is stopped: it moves when nobody
+    /// has anything to do.
+    async fn until(&self, text: &str) {
+        while !self.0.lock().iter().any(|line| line.contains(text)) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
     }
 }
 
@@ -39,6 +48,10 @@ impl Recipient for Notes {
 
     fn flush(&self, _: Now) {
         self.0.lock().push("flush".to_owned());
+    }
+
+    fn session(&self) -> Option<&crate::server::SessionInfo> {
+        None
     }
 }
 
@@ -272,4 +285,70 @@ async fn a_scope_of_a_family_is_closed_when_idle_and_comes_back_as_it_was() {
     assert!(scopes.list().is_empty(), "nobody holds it");
     let again = scopes.open("boards/1").await.unwrap();
     assert_eq!(again.read(count).await.unwrap(), is(5.0));
+}
+
+/// A scope whose changes an action decides about.
+fn validated(action: impl crate::procedure::Action) -> Scope {
+    Scope::builder("Counter", graph()).validate(action).build()
+}
+
+async fn send(scope: &Scope, member: MemberId, message: u64, value: f64) {
+    let (changes, message) = (set(&graph(), value), MessageIndex(message));
+    scope.send(Request::Sync { member, message, changes }).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_an_action_decides_only_the_author_waits() {
+    // Five seconds for whoever sets the count to 5.
+    let scope = validated(|call: &ActionCall<'_>| {
+        let slow = call.value("Counter", "count") == Some(&is(5.0));
+        async move {
+            tokio::time::sleep(Duration::from_secs(if slow { 5 } else { 0 })).await;
+            Verdict::ACCEPT
+        }
+    });
+    let (ann, anns) = join(&scope, 0).await;
+    let mut others = Vec::new();
+    for index in 1..=50 {
+        others.push(join(&scope, index).await);
+    }
+    anns.take();
+    let began = tokio::time::Instant::now();
+    send(&scope, ann, 1, 5.0).await;
+    send(&scope, ann, 2, 6.0).await;
+    for (other, notes) in &others {
+        notes.take();
+        send(&scope, *other, 1, 1.0).await;
+        notes.until("reply 1 [{}]").await;
+    }
+    assert!(began.elapsed() < Duration::from_secs(1), "nobody has waited for Ann");
+    assert!(!anns.take().iter().any(|line| line.contains("reply")));
+    anns.until("reply 2 [{}]").await;
+    assert!(began.elapsed() >= Duration::from_secs(5));
+    assert_eq!(scope.read(count).await.unwrap(), is(6.0));
+    assert_eq!(scope.revision(), Revision(52));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_action_that_panics_or_never_answers_refuses_its_change_set_and_no_other() {
+    let scope = validated(|call: &ActionCall<'_>| {
+        let value = call.value("Counter", "count").cloned();
+        assert_ne!(value, Some(is(1.0)), "at once");
+        async move {
+            assert_ne!(value, Some(is(2.0)), "later");
+            if value == Some(is(3.0)) {
+                std::future::pending::<()>().await;
+            }
+            Verdict::ACCEPT
+        }
+    });
+    let (ann, anns) = join(&scope, 0).await;
+    for value in 1..=4 {
+        send(&scope, ann, value, value as f64).await;
+    }
+    anns.until("reply 4 [{}]").await;
+    let lines = anns.take();
+    let failed = |line: &&String| line.contains("procedure-failed");
+    assert_eq!(lines.iter().filter(failed).count(), 3, "{lines:?}");
+    assert_eq!(scope.revision(), Revision(1));
 }

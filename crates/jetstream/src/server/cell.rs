@@ -317,6 +317,10 @@ impl Recipient for SessionCell {
         self.post(now, Mail::Closed(scope));
     }
 
+    fn session(&self) -> Option<&SessionInfo> {
+        Some(&self.info)
+    }
+
     /// Whoever holds the state at the moment leaves this to the session's task.
     fn flush(&self, now: Now) {
         match self.state.try_lock() {

@@ -90,8 +90,7 @@ impl World {
             None => Dialect::V1,
             Some((member, message)) => {
                 let Some(address) = host.addresses.get(&member) else { return };
-                host.judged
-                    .insert((member, message), (Some(revision), changes.fragments.len()));
+                host.judged.insert((member, message), (Some(revision), changes.fragments.len()));
                 address.dialect
             }
         };

@@ -27,7 +27,9 @@ impl World {
         let (origin, ticket) = (call.origin, call.ticket);
         let verdict = match self.dice.below(6) {
             0 => Verdict::failed("nobody is there"),
-            1 | 2 => Verdict::Accept(call.fragments.iter().map(|f| self.opinion(scope, f)).collect()),
+            1 | 2 => {
+                Verdict::Accept(call.fragments.iter().map(|f| self.opinion(scope, f)).collect())
+            }
             _ => Verdict::ACCEPT,
         };
         let refused = matches!(verdict, Verdict::Refuse(_));
