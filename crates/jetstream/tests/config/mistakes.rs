@@ -394,7 +394,7 @@ fn mistakes_of_scopes() {
             (
                 "[models.A]\n[scopes.A]\nroot = \"A\"\nlimits = { members_mx = 1 }",
                 &[
-                    "4:12 no key \"members_mx\" in a scope's limits = did you mean \"members_max\"? (allowed: scope_objects_max, members_max, mailbox_requests_max and scope_idle_ms)",
+                    "4:12 no key \"members_mx\" in a scope's limits = did you mean \"members_max\"? (allowed: scope_objects_max, members_max, mailbox_requests_max, procedure_timeout_ms, procedure_waiting_max and scope_idle_ms)",
                 ],
             ),
             (
