@@ -126,8 +126,8 @@ pub use jetstream_derive::Model;
 pub use metrics::Metrics;
 pub use scope::{Changes, Lagged, OpenError, Scope, ScopeError, Scopes, Updated};
 pub use server::{
-    FetchRequest, FetchVerdict, Health, Server, ServerBuilder, ServerHandle, SessionInfo,
-    SessionRequest, SessionStatus, SessionVerdict,
+    FetchRequest, FetchVerdict, Health, Inspected, Recorded, Server, ServerBuilder, ServerHandle,
+    SessionInfo, SessionRequest, SessionStatus, SessionVerdict, Way,
 };
 pub use storage::{MemoryStorage, Storage};
 pub use transport::{ConnectInfo, MemoryTransport, Transport, WebSocket};

@@ -91,6 +91,38 @@ test('two pages of the shapes demo show the same, also after one was offline', a
   assert.deepEqual(errors, [])
 })
 
+test('who opens the shapes demo later sees what is there', async () => {
+  const { page: ann, errors } = await open('/shapes/')
+  await ann.locator('#add:enabled').waitFor()
+  const before = (await shapesOf(ann)).length
+  await ann.click('#add')
+  const { page: bo, errors: others } = await open('/shapes/')
+  await alike([ann, bo], before + 1)
+  assert.deepEqual([...errors, ...others], [])
+})
+
+test('people on the board find each other again after the server has crashed', async () => {
+  const own = program ? await realSite(program) : await modelSite()
+  try {
+    const [{ page: ann, errors }, { page: bo }] = [await open('/shapes/', own), await open('/shapes/', own)]
+    for (const [page, name] of /** @type {const} */ ([[ann, 'Ann'], [bo, 'Bo']])) {
+      await page.locator('#people', { hasText: /here/ }).waitFor()
+      await page.fill('#who', name)
+      await page.press('#who', 'Enter')
+    }
+    await ann.locator('#people', { hasText: 'Also here: Bo' }).waitFor()
+    await own.crash()
+    await ann.locator('#status', { hasText: 'lost' }).waitFor()
+    for (const [page, other] of /** @type {const} */ ([[ann, 'Bo'], [bo, 'Ann']])) {
+      await page.locator('#status', { hasText: /^Live$/ }).waitFor()
+      await page.locator('#people', { hasText: `Also here: ${other}` }).waitFor()
+    }
+    assert.deepEqual(errors, [])
+  } finally {
+    await own.stop()
+  }
+})
+
 test('what is written in the chat is read by others, and a closed room is closed for all', async () => {
   const [{ page: ann, errors }, { page: bo }] = [await open('/chat/'), await open('/chat/')]
   for (const [page, name] of /** @type {const} */ ([[ann, 'Ann'], [bo, 'Bo']])) {
@@ -140,6 +172,55 @@ test('a refused transaction is taken back on screen', async () => {
     await page.click('#add')
     await page.locator('#notice', { hasText: 'refused' }).waitFor()
     assert.deepEqual(await shapesOf(page), [])
+  } finally {
+    await own.stop()
+  }
+})
+
+/** The inspector is a part of the real server. */
+const inspected = (/** @type {string[]} */ settings = []) => realSite(program ?? assert.fail('JETSTREAM_BIN names no server'), settings)
+
+test('the inspector shows what two pages do', async () => {
+  const own = await inspected()
+  try {
+    const [{ page: ann }, { page: bo }] = [await open('/shapes/', own), await open('/shapes/', own)]
+    for (const page of [ann, bo]) await page.locator('#add:enabled').waitFor()
+    const { page, errors } = await open('/inspector/', own)
+    await page.locator('#scopes button[aria-pressed=true]', { hasText: '2 members' }).waitFor()
+    await page.locator('#sessions button').first().click()
+    const shapes = page.locator('[role=treeitem]', { hasText: /^shapes/ })
+    await shapes.filter({ hasText: '[0]' }).waitFor()
+
+    await ann.click('#add')
+    await bo.click('#add')
+    await shapes.filter({ hasText: '[2]' }).waitFor()
+    await page.locator('#messages summary', { hasText: 'ScopeSync' }).first().waitFor()
+
+    await page.fill('#treeFilter', 'x: ')
+    await page.waitForFunction(() => document.querySelectorAll('[role=treeitem]').length === 6)
+    await page.fill('#treeFilter', '')
+    await shapes.focus()
+    await page.keyboard.press('ArrowLeft')
+    assert.equal(await shapes.getAttribute('aria-expanded'), 'false')
+    await page.keyboard.press('ArrowUp')
+    assert.equal(await page.evaluate(() => document.activeElement?.textContent), 'name: "Shapes Demo"')
+    assert.deepEqual(errors, [])
+  } finally {
+    await own.stop()
+  }
+})
+
+test('an inspector with a token shows nothing without it', async () => {
+  const own = await inspected(['--set', 'inspector.token=a-token-for-the-test'])
+  try {
+    const { page } = await open('/inspector/', own)
+    await page.fill('#token', 'another-token-than-that')
+    await page.click('#ask button')
+    await page.locator('#wrong', { hasText: 'not the token' }).waitFor()
+    assert.equal(await page.locator('#main').isVisible(), false)
+    await page.fill('#token', 'a-token-for-the-test')
+    await page.click('#ask button')
+    await page.locator('#main').waitFor()
   } finally {
     await own.stop()
   }

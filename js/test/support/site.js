@@ -90,11 +90,12 @@ export async function modelSite () {
  * The real server, with a folder of its own for what it stores.
  *
  * @param {string} program
+ * @param {string[]} [settings]
  * @returns {Promise<Site>}
  */
-export async function realSite (program) {
+export async function realSite (program, settings = []) {
   const folder = await mkdtemp(join(tmpdir(), 'jetstream-'))
-  let { server, origin } = await start(program, folder, '127.0.0.1:0')
+  let { server, origin } = await start(program, folder, '127.0.0.1:0', settings)
   const end = async (/** @type {NodeJS.Signals} */ signal) => {
     const exited = once(server, 'exit')
     server.kill(signal)
@@ -104,7 +105,7 @@ export async function realSite (program) {
     origin,
     crash: async () => {
       await end('SIGKILL')
-      server = (await start(program, folder, new URL(origin).host)).server
+      server = (await start(program, folder, new URL(origin).host, settings)).server
     },
     stop: async () => {
       await end('SIGTERM')
@@ -117,11 +118,12 @@ export async function realSite (program) {
  * @param {string} program
  * @param {string} folder
  * @param {string} address
+ * @param {string[]} settings
  */
-async function start (program, folder, address) {
+async function start (program, folder, address, settings) {
   // What begins with JETSTREAM_ would be taken for its configuration.
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('JETSTREAM_')))
-  const server = spawn(program, ['serve', '--listen', address], { cwd: folder, env, stdio: ['ignore', 'pipe', 'ignore'] })
+  const server = spawn(program, ['serve', '--listen', address, ...settings], { cwd: folder, env, stdio: ['ignore', 'pipe', 'ignore'] })
   for await (const line of createInterface({ input: server.stdout })) {
     const [, host] = /listening on wss?:\/\/(\S+)/.exec(line) ?? []
     if (!host) continue

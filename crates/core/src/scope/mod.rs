@@ -35,7 +35,7 @@ use members::Members;
 use pending::{Amended, Asked, Pending, Waiting};
 pub use pending::{Call, FragmentVerdict, Verdict};
 use presence::Presence;
-pub use state::{encode_state, state_fragments};
+pub use state::{encode_state, first_state_fragments, state_fragments};
 use told::{Doubt, Place, Told};
 
 /// What the shell tells a scope.

@@ -39,7 +39,12 @@ fn write_object(writer: &mut StateWriter, object: ObjectRef<'_>) {
 
 /// The same as fragments, for stores and for graphs of other processes.
 pub fn state_fragments(graph: &Graph) -> Vec<crate::model::Fragment> {
-    let fragments = graph.depth_first().map(|object| {
+    first_state_fragments(graph, usize::MAX)
+}
+
+/// The first of them, for who wants to look at a scope however large it is.
+pub fn first_state_fragments(graph: &Graph, count: usize) -> Vec<crate::model::Fragment> {
+    let fragments = graph.depth_first().take(count).map(|object| {
         let kind =
             if object.id() == graph.root() { FragmentKind::Change } else { FragmentKind::Add };
         let mut fragment = crate::model::Fragment::new(kind, object.id(), object.model());

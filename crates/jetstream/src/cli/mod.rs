@@ -3,10 +3,12 @@
 //! - `arguments`: what can be said on the command line and in the environment.
 //! - `logs`: where events go.
 //! - `pages`: the demos in a browser.
+//! - `inspector`: a page that shows what goes on.
 //! - `serve`: a server from its configuration to its last connection.
 //! - `tail`: a client that prints what happens to a scope.
 
 mod arguments;
+mod inspector;
 mod logs;
 mod pages;
 mod serve;

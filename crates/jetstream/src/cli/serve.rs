@@ -3,9 +3,14 @@
 use std::io;
 use std::process::ExitCode;
 
+use bytes::Bytes;
+use http::{Request, Response};
+
 use super::arguments::Logs;
+use super::inspector::Inspector;
 use super::{MISTAKEN, complain, logs, pages, say};
 use crate::config::Config;
+use crate::future::BoxFuture;
 
 /// Serves until a signal comes.
 pub(super) fn serve(config: &Config, foreign_variables: &[String], logs: &Logs) -> ExitCode {
@@ -29,10 +34,10 @@ pub(super) fn serve(config: &Config, foreign_variables: &[String], logs: &Logs) 
 async fn run(config: &Config) -> io::Result<()> {
     // Before anybody is told that the server runs, so that no signal finds nobody listening.
     let mut signals = Signals::new()?;
-    let demos = config.demos;
-    let pages = move |request| std::future::ready(pages::answer(&request, demos));
-    let transport = config.transport().http(pages);
+    let inspector = Inspector::new(config.inspector.clone());
+    let transport = config.transport().http(pages(&inspector, config.demos));
     let server = config.server().transport(transport).start().await?;
+    inspector.begin(&server);
     tracing::info!(address = %server.local_addr(), scopes = config.scopes.len(), "serving");
     let (socket, page) = if config.tls.is_some() { ("wss", "https") } else { ("ws", "http") };
     let address = server.local_addr();
@@ -43,6 +48,9 @@ async fn run(config: &Config) -> io::Result<()> {
     if config.demos {
         say(&format!("demos on {page}://{address}"));
     }
+    if inspector.is_there(address) {
+        say(&format!("inspector on {page}://{address}/inspector/"));
+    }
     let signal = signals.next().await;
     tracing::info!(signal, "told to stop");
     tokio::select! {
@@ -52,6 +60,23 @@ async fn run(config: &Config) -> io::Result<()> {
         }
     }
 }
+
+/// What plain HTTP requests are answered with.
+fn pages(
+    inspector: &Inspector,
+    demos: bool,
+) -> impl Fn(Request<()>) -> Answer + Send + Sync + 'static {
+    let inspector = inspector.clone();
+    move |request| {
+        let inspector = inspector.clone();
+        Box::pin(async move {
+            let answer = inspector.answer(&request).await;
+            answer.or_else(|| pages::answer(&request, demos))
+        })
+    }
+}
+
+type Answer = BoxFuture<'static, Option<Response<Bytes>>>;
 
 /// The signals that stop the command.
 pub(super) struct Signals {

@@ -13,6 +13,7 @@
 mod apply;
 mod check;
 mod mistake;
+mod secret;
 mod settings;
 mod tree;
 
@@ -22,6 +23,7 @@ use std::sync::Arc;
 
 pub use check::limits::{KEYS as LIMIT_KEYS, LimitKey, Unit};
 pub use mistake::{Mistake, Mistakes};
+pub use secret::Secret;
 pub use settings::{PREFIX as VARIABLE_PREFIX, Setting, Variables, variables};
 
 use crate::core::ids::ObjectId;
@@ -52,6 +54,17 @@ pub struct Config {
     pub limits: Limits,
     /// Where metrics and health are served, as `host:port`.
     pub metrics: Option<String>,
+    /// Who may look at the page `/inspector`.
+    pub inspector: InspectorConfig,
+}
+
+/// Who may look at what goes on in the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InspectorConfig {
+    /// Whether anybody may.
+    pub enabled: bool,
+    /// What one has to know for it. Without it nobody may look but who is on the same machine.
+    pub token: Option<Secret>,
 }
 
 /// The files of a certificate, in PEM.

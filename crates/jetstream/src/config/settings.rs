@@ -250,7 +250,7 @@ fn spelled_as_variable(key: &str) -> String {
 }
 
 /// The keys with which every path begins.
-pub(super) const TOP_LEVEL_KEYS: [&str; 12] = [
+pub(super) const TOP_LEVEL_KEYS: [&str; 13] = [
     "listen",
     "tls",
     "origins",
@@ -262,6 +262,7 @@ pub(super) const TOP_LEVEL_KEYS: [&str; 12] = [
     "procedures",
     "storage",
     "metrics",
+    "inspector",
     "authentication",
 ];
 

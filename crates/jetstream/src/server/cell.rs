@@ -19,6 +19,7 @@ use parking_lot::Mutex;
 use smallvec::SmallVec;
 use tokio::sync::{Notify, mpsc};
 
+use super::recorder::{Recorded, Recorder, Way};
 use super::request::SessionInfo;
 use super::session_task::Order;
 use super::token::TokenHash;
@@ -50,6 +51,8 @@ struct State {
     line: Option<Line>,
     /// When the session's task will wake by itself.
     armed: Option<Millis>,
+    /// Where frames are noted, if somebody watches.
+    recorder: Option<Box<Recorder>>,
     /// The session's task reads no frames, because the machine had enough when it last asked.
     paused: bool,
     /// The machine has panicked: a mistake of ours. Nothing is asked of it any more, and the session's
@@ -101,6 +104,7 @@ impl SessionCell {
             closed,
             line: None,
             armed: None,
+            recorder: None,
             paused: false,
             broken: None,
         };
@@ -111,6 +115,9 @@ impl SessionCell {
     /// Gives the machine an input. The outputs wait for [`take_outputs`](Self::take_outputs).
     pub(super) fn input(&self, now: Now, input: Input<'_>) {
         let state = &mut *self.state.lock();
+        if let Input::Frame { text, .. } = input {
+            record(&mut state.recorder, now, Way::FromClient, || text);
+        }
         state.machine.handle(now, input, &mut state.outputs);
     }
 
@@ -206,6 +213,25 @@ impl SessionCell {
 }
 
 impl SessionCell {
+    /// The frames after this number, and what tells of more. Frames are recorded from now on.
+    pub(super) fn recorded(&self, now: Now, after: u64) -> (Vec<Recorded>, Arc<Notify>) {
+        let mut state = self.state.lock();
+        state.recorder.get_or_insert_with(|| Box::new(Recorder::new(now))).ask(now, after)
+    }
+
+    /// Whether somebody has watched lately. What was recorded for nobody is let go of.
+    pub(super) fn is_watched(&self, now: Now) -> bool {
+        let mut state = self.state.lock();
+        state.recorder.take_if(|recorder| !recorder.is_watched(now));
+        state.recorder.is_some()
+    }
+
+    pub(super) fn stop_recording(&self) {
+        self.state.lock().recorder = None;
+    }
+}
+
+impl SessionCell {
     /// Gives the machine what a scope has for it, or leaves it for whoever holds the state at the moment.
     ///
     /// A session holds its own state while it reads a frame, which takes as long as its client makes it. A
@@ -263,6 +289,21 @@ impl SessionCell {
     }
 }
 
+/// Notes a frame if somebody watches. Without anybody it costs one look at an empty place.
+fn record<T: AsRef<str>>(
+    recorder: &mut Option<Box<Recorder>>,
+    now: Now,
+    way: Way,
+    text: impl FnOnce() -> T,
+) {
+    if let Some(watching) = recorder {
+        match watching.is_watched(now) {
+            true => watching.note(now, way, text().as_ref()),
+            false => *recorder = None,
+        }
+    }
+}
+
 impl State {
     fn take(&mut self, now: Now, mail: Mail) {
         let input = match mail {
@@ -289,6 +330,7 @@ impl State {
                 };
                 frames += 1;
                 bytes += frame.byte_length() as u64;
+                record(&mut self.recorder, now, Way::ToClient, || frame.to_text());
             }
             // What is shared is let go of: the next frame may be long in coming.
             frame.clear();

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jetstream_core::ids::SessionId;
 use tokio::sync::watch;
 
+use super::cell::SessionCell;
 use super::health::Health;
 use super::request::SessionInfo;
 use super::session_task::Order;
@@ -32,6 +33,13 @@ pub struct SessionStatus {
     pub backlog_bytes: usize,
 }
 
+impl SessionStatus {
+    pub(super) fn of(cell: &SessionCell) -> Self {
+        let (connected, backlog_bytes) = cell.standing();
+        Self { info: cell.info.clone(), connected, backlog_bytes }
+    }
+}
+
 impl ServerHandle {
     /// The address of the first transport that has one.
     ///
@@ -54,12 +62,7 @@ impl ServerHandle {
 
     /// All sessions, the oldest first.
     pub fn sessions(&self) -> Vec<SessionStatus> {
-        let cells = self.shared.directory.list();
-        let status = |cell: &Arc<super::cell::SessionCell>| {
-            let (connected, backlog_bytes) = cell.standing();
-            SessionStatus { info: cell.info.clone(), connected, backlog_bytes }
-        };
-        cells.iter().map(status).collect()
+        self.shared.directory.list().iter().map(|cell| SessionStatus::of(cell)).collect()
     }
 
     /// Ends a session; its client is told why, and starts over. False if there is no such session.

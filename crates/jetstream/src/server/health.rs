@@ -49,6 +49,13 @@ impl Probe {
         }
     }
 
+    /// The scopes that are there to be asked.
+    pub(super) fn known(&self) -> Vec<Scope> {
+        let known = self.known.lock();
+        let open = known.iter().filter_map(WeakScope::upgrade);
+        open.filter(|scope| !scope.is_closed()).collect()
+    }
+
     /// Has the server's own scope change itself, and one of the others look at itself.
     pub(super) async fn ask(&self) -> Health {
         let update = self.own.update(ChangeSet::default());

@@ -8,7 +8,8 @@
 //! 3. `cell`: the machine and the sink behind one lock, which scopes deliver into.
 //!
 //! Beside it: `request` (what the application is asked), `directory` and `token` (who is who), `health` and
-//! `admin` (for operators), `builder` and `handle` (for the application).
+//! `admin` (for operators), `inspect` and `recorder` (for who looks), `builder` and `handle` (for the
+//! application).
 
 mod builder;
 mod handle;
@@ -23,6 +24,9 @@ mod admin;
 mod directory;
 mod health;
 mod token;
+
+mod inspect;
+mod recorder;
 
 use std::future::Future;
 use std::io;
@@ -46,6 +50,8 @@ use session_task::Order;
 pub use builder::ServerBuilder;
 pub use handle::{ServerHandle, SessionStatus};
 pub use health::Health;
+pub use inspect::Inspected;
+pub use recorder::{Recorded, Way};
 pub use request::{FetchRequest, FetchVerdict, SessionInfo, SessionRequest, SessionVerdict};
 
 /// The beginning of every server: [`Server::builder`].
@@ -66,6 +72,7 @@ struct Shared {
     metrics: Metrics,
     directory: Directory,
     health: Probe,
+    watched: inspect::Watched,
     phase: watch::Receiver<Phase>,
     /// Everything that runs for this server and is waited for when it ends.
     tasks: Mutex<JoinSet<()>>,
@@ -137,6 +144,7 @@ async fn start(builder: ServerBuilder) -> io::Result<ServerHandle> {
         metrics,
         directory: Directory::default(),
         health: Probe::new(),
+        watched: inspect::Watched::default(),
         phase: phases,
         tasks: Mutex::default(),
     });

@@ -16,6 +16,7 @@ use jetstream_core::model::{ErrorCode, Rejection};
 use jetstream_core::session::{CloseReason, Input, Output};
 use jetstream_core::time::Millis;
 use tokio::sync::mpsc;
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::{Sleep, sleep_until};
 
@@ -38,6 +39,8 @@ pub(super) enum Order {
     End(String),
     /// The server goes away.
     GoAway,
+    /// Somebody wants to know what the session has fetched.
+    Describe(oneshot::Sender<Vec<Scope>>),
 }
 
 /// Runs a session.
@@ -151,6 +154,10 @@ impl SessionTask {
                 }
                 Event::Order(Order::End(message)) => {
                     self.cell.input(clock::now(), Input::End { message });
+                }
+                Event::Order(Order::Describe(answer)) => {
+                    let scopes = self.memberships.values().map(|(scope, _)| scope.clone());
+                    let _ = answer.send(scopes.collect());
                 }
                 Event::Order(Order::GoAway) => {
                     self.settle();

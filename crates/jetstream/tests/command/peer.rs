@@ -103,9 +103,14 @@ impl Peer {
 
 /// The status and the body of a page.
 pub(crate) fn get(address: &str, path: &str) -> (u16, String) {
+    get_with(address, path, &format!("Host: {address}\r\n"))
+}
+
+/// The same, asked for with these headers.
+pub(crate) fn get_with(address: &str, path: &str, headers: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\n{headers}Connection: close\r\n\r\n").unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();

@@ -258,3 +258,31 @@ fn the_page_of_the_book_shows_what_happens() {
         .replace("members_max = 50", "members = 50");
     assert_eq!(load(&mistaken).unwrap_err().to_string(), block("text"));
 }
+
+#[test]
+fn the_inspector_is_there_beside_the_demos_or_when_it_is_asked_for() {
+    let cases = [
+        ("", false),
+        ("demos = true", true),
+        ("demos = true\ninspector.enabled = false", false),
+        ("[inspector]", true),
+        ("inspector.token = 'sixteen-letters!'", true),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(loaded(text).inspector.enabled, expected, "{text}");
+    }
+    let config = loaded("inspector.token = 'sixteen-letters!'");
+    assert!(config.inspector.token.as_ref().is_some_and(|token| token.is("sixteen-letters!")));
+    assert!(!format!("{config:?}").contains("sixteen"));
+}
+
+#[test]
+fn a_token_that_is_easily_guessed_is_refused() {
+    for token in ["short", "fifteen-letters", "sixteen letters and spaces"] {
+        let mistakes = load(&format!("inspector.token = '{token}'")).unwrap_err().to_string();
+        assert!(
+            mistakes.contains("a token has at least 16 characters, and no spaces"),
+            "{mistakes}"
+        );
+    }
+}

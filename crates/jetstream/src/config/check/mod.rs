@@ -14,7 +14,7 @@ use std::sync::Arc;
 use self::reader::{Reader, address, array, boolean, string, table};
 use super::mistake::{Collector, Place, Sources};
 use super::tree::{Entry, Node, Table, quoted};
-use super::{Config, ProcedureConfig, ScopeConfig, Tls};
+use super::{Config, InspectorConfig, ProcedureConfig, ScopeConfig, Secret, Tls};
 use crate::core::limits::Limits;
 use crate::transport::websocket::tls_acceptor;
 
@@ -52,6 +52,7 @@ pub(super) fn check(root: &Table, place: Place, context: &mut Context) -> Option
         storage(&entry.node, &mut context.mistakes);
     }
     let metrics = reader.take("metrics").map(|entry| metrics(&entry.node, &mut context.mistakes));
+    let inspector = inspector(reader.take("inspector"), demos == Some(Some(true)), context);
     reader.later(
         "authentication",
         "every session is accepted; take the key out to allow that",
@@ -68,6 +69,7 @@ pub(super) fn check(root: &Table, place: Place, context: &mut Context) -> Option
         procedures: procedures.into_iter().collect::<Option<_>>()?,
         limits,
         metrics: metrics.map_or(Some(None), |metrics| metrics.map(Some))?,
+        inspector: inspector?,
     })
 }
 
@@ -152,6 +154,35 @@ fn metrics(node: &Node, mistakes: &mut Collector) -> Option<String> {
     reader.finish(mistakes);
     listen?
 }
+
+/// Beside the demos it is there unless somebody says otherwise; elsewhere only if somebody asks for it.
+fn inspector(entry: Option<&Entry>, demos: bool, context: &mut Context) -> Option<InspectorConfig> {
+    let Some(entry) = entry else { return Some(InspectorConfig { enabled: demos, token: None }) };
+    let mistakes = &mut context.mistakes;
+    let mut reader = Reader::open("[inspector]", &entry.node, mistakes)?;
+    let enabled = reader.take("enabled").map(|entry| boolean(&entry.node, mistakes));
+    let token = reader.take("token").map(|entry| secret(&entry.node, mistakes));
+    reader.finish(mistakes);
+    let token = token.map_or(Some(None), |token| token.map(Some))?;
+    Some(InspectorConfig { enabled: enabled.unwrap_or(Some(true))?, token })
+}
+
+/// A text that is hard to guess. It is not shown in the message about it.
+fn secret(node: &Node, mistakes: &mut Collector) -> Option<Secret> {
+    let text = string(node, "a token", mistakes)?;
+    if text.len() >= SECRET_BYTES_MIN && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Some(Secret::new(text));
+    }
+    mistakes.add_with_help(
+        node.place,
+        format!("a token has at least {SECRET_BYTES_MIN} characters, and no spaces"),
+        "for example what `openssl rand -hex 16` prints",
+    );
+    None
+}
+
+/// Shorter ones can be guessed by trying.
+const SECRET_BYTES_MIN: usize = 16;
 
 #[cfg(test)]
 mod tests {
