@@ -1,5 +1,5 @@
 //! Chores of the project: `cargo xtask test` runs everything that has to pass, `cargo xtask tidy` only
-//! the checks that no compiler makes.
+//! the checks that no compiler makes, `cargo xtask bench` the measurements.
 
 #![allow(clippy::print_stdout, reason = "a tool that is run by hand talks on its standard output")]
 #![allow(
@@ -7,6 +7,7 @@
     reason = "nothing of a binary is reachable; `pub` says what a module offers"
 )]
 
+mod bench;
 mod command;
 mod counts;
 mod suite;
@@ -21,6 +22,9 @@ usage: cargo xtask <chore>
 
   test [STEP…]   everything that has to pass, or only the steps named
   tidy           the arrows between modules, core's dependencies, file lengths, links, stray words
+  bench [WORKLOAD…] [--quick] [--only SERVER]…
+                 measures this server beside others; without names all workloads, which takes hours
+  bench render   puts what was measured into docs/performance.md
 ";
 
 fn main() -> ExitCode {
@@ -29,6 +33,8 @@ fn main() -> ExitCode {
     let root = project_root();
     let done = match arguments.as_slice() {
         ["test", steps @ ..] => suite::run(&root, steps),
+        ["bench", "render"] => bench::render(&root),
+        ["bench", arguments @ ..] => bench::run(&root, arguments),
         ["tidy"] => tidy::run(&root).map(|summary| println!("{summary}")),
         _ => Err(USAGE.to_owned()),
     };

@@ -1,0 +1,195 @@
+//! Measures this server over sockets beside others that do the same job, and beside a program that does
+//! nothing but write: see `docs/performance.md`.
+//!
+//! Started by `cargo xtask bench`, which builds and installs what it needs.
+
+#![allow(
+    unreachable_pub,
+    reason = "nothing of a binary is reachable; `pub` says what a module offers"
+)]
+
+mod contender;
+mod crowd;
+mod job;
+mod limit;
+mod machine;
+mod measure;
+mod process;
+mod report;
+mod speech;
+mod websocket;
+mod workload;
+mod writer;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use contender::{Contender, Places};
+use limit::Writes;
+use machine::Machine;
+use report::Results;
+use workload::{Scale, Workload};
+
+/// Measures servers.
+#[derive(Debug, Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Debug, Subcommand)]
+enum Chore {
+    /// Runs workloads, prints their tables and keeps the results.
+    Run(Run),
+    /// Puts the tables and plots of kept results into the documentation.
+    Render {
+        /// The results.
+        results: PathBuf,
+        /// The page whose tables are replaced.
+        page: PathBuf,
+        /// Where the plots go.
+        plots: PathBuf,
+    },
+    /// The limit program: writes prepared frames and does nothing else.
+    Limit {
+        /// The state that members get.
+        state: PathBuf,
+        /// One write for all frames of a turn, instead of one for each.
+        #[arg(long)]
+        joined: bool,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct Run {
+    /// Workloads to run; all, if none is named.
+    workloads: Vec<String>,
+    /// A few minutes instead of an hour.
+    #[arg(long, conflicts_with = "smoke")]
+    quick: bool,
+    /// Tiny, to see whether everything works.
+    #[arg(long)]
+    smoke: bool,
+    /// Only these servers; all, if none is named.
+    #[arg(long = "only", value_name = "SERVER")]
+    servers: Vec<String>,
+    /// How many rounds, instead of what the selection has.
+    #[arg(long)]
+    rounds: Option<usize>,
+    /// How long each measurement takes, in seconds, instead of what the selection has.
+    #[arg(long)]
+    seconds: Option<f64>,
+    /// The binary of this project's server.
+    #[arg(long)]
+    server: PathBuf,
+    /// The folder with the peers.
+    #[arg(long)]
+    peers: PathBuf,
+    /// Where results and files of the runs go.
+    #[arg(long)]
+    out: PathBuf,
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().chore {
+        Chore::Run(run) => measure(&run),
+        Chore::Render { results, page, plots } => render(&results, &page, &plots),
+        Chore::Limit { state, joined } => {
+            let writes = if joined { Writes::Joined } else { Writes::Single };
+            limit::serve(&state, writes).map_err(|error| error.to_string())
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("error: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn measure(run: &Run) -> Result<(), String> {
+    let workloads = named_workloads(&run.workloads)?;
+    let servers = named_servers(&run.servers)?;
+    let scale = scale(run);
+    let places = Places {
+        server: absolute(&run.server)?,
+        peers: run.peers.clone(),
+        scratch: run.out.join("scratch"),
+    };
+    places.prepare()?;
+    if servers.iter().any(|server| server.is_peer()) && !places.has_peers() {
+        let peers = places.peers.display();
+        return Err(format!("the packages of {peers} are not installed; cargo xtask bench does"));
+    }
+    let mut results = Results::new(Machine::look(&places.server));
+    let failures = workload::run(&workloads, &servers, &scale, &places, |sample| {
+        eprintln!("{}", report::line(sample));
+        results.samples.push(sample.clone());
+    });
+    results.machine.look_again();
+    let kept = run.out.join("results.json");
+    results.save(&kept)?;
+    let tables = report::tables(&results);
+    std::fs::write(run.out.join("results.md"), &tables).map_err(|error| error.to_string())?;
+    report::save_plots(&results, &run.out)?;
+    say(&tables);
+    say(&format!("kept in {}", kept.display()));
+    match failures.as_slice() {
+        [] => Ok(()),
+        failures => Err(format!("not measured:\n{}", failures.join("\n"))),
+    }
+}
+
+fn render(results: &Path, page: &Path, plots: &Path) -> Result<(), String> {
+    let results = Results::load(results)?;
+    report::save_plots(&results, plots)?;
+    report::update_page(&results, page)
+}
+
+fn scale(run: &Run) -> Scale {
+    let mut scale = match (run.quick, run.smoke) {
+        (_, true) => Scale::smoke(),
+        (true, _) => Scale::quick(),
+        _ => Scale::full(),
+    };
+    scale.rounds = run.rounds.unwrap_or(scale.rounds);
+    scale.seconds = run.seconds.unwrap_or(scale.seconds);
+    scale
+}
+
+fn named_workloads(names: &[String]) -> Result<Vec<&'static Workload>, String> {
+    if names.is_empty() {
+        return Ok(workload::ALL.to_vec());
+    }
+    let find = |name: &String| {
+        let found = workload::ALL.iter().find(|workload| workload.name == name);
+        let all: Vec<&str> = workload::ALL.iter().map(|workload| workload.name).collect();
+        found.copied().ok_or_else(|| format!("no workload {name:?}; there are {}", all.join(", ")))
+    };
+    names.iter().map(find).collect()
+}
+
+fn named_servers(names: &[String]) -> Result<BTreeSet<Contender>, String> {
+    if names.is_empty() {
+        return Ok(Contender::ALL.into());
+    }
+    let find = |name: &String| {
+        let found = Contender::ALL.into_iter().find(|server| server.name() == name);
+        let all = Contender::ALL.map(Contender::name).join("; ");
+        found.ok_or_else(|| format!("no server {name:?}; there are {all}"))
+    };
+    names.iter().map(find).collect()
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, String> {
+    path.canonicalize().map_err(|error| format!("{}: {error}", path.display()))
+}
+
+#[expect(clippy::print_stdout, reason = "the answer of a command")]
+fn say(text: &str) {
+    println!("{text}");
+}
