@@ -400,7 +400,7 @@ fn mistakes_of_scopes() {
             (
                 "[models.A]\n[scopes.A]\nroot = \"A\"\nlimits = { sessions_max = 1 }",
                 &[
-                    "4:12 \"sessions_max\" is a limit of the server, not of a scope = keys: scope_objects_max, members_max, mailbox_requests_max and scope_idle_ms",
+                    "4:12 \"sessions_max\" is a limit of the server, not of a scope = keys: scope_objects_max, members_max, mailbox_requests_max, procedure_timeout_ms, procedure_waiting_max and scope_idle_ms",
                 ],
             ),
             (
@@ -618,7 +618,7 @@ error: no key \"members_mx\" in a scope's limits
  |
  | JETSTREAM_SCOPES__A__LIMITS__MEMBERS_MX=10
  |                              ^^^^^^^^^^
- = did you mean \"members_max\"? (allowed: scope_objects_max, members_max, mailbox_requests_max and \
+ = did you mean \"members_max\"? (allowed: scope_objects_max, members_max, mailbox_requests_max, procedure_timeout_ms, procedure_waiting_max and \
    scope_idle_ms)
 
 1 mistake";
