@@ -110,6 +110,7 @@ pub mod cli;
 #[cfg(feature = "config")]
 pub mod config;
 pub mod expression;
+pub mod http;
 pub mod metrics;
 pub mod procedure;
 pub mod scope;

@@ -67,6 +67,10 @@ pub struct Counters {
     pub procedure_refusals: Counter,
     /// Those that it has not decided about yet.
     pub procedure_calls_out: Gauge,
+    /// Calls to other services over HTTP, each attempt.
+    pub service_calls: Counter,
+    /// Those without an answer.
+    pub service_failures: Counter,
     /// Handlers of the application that panicked.
     pub handler_panics: Counter,
     /// Scopes that failed: a panic, or a store that could not be written.
@@ -108,6 +112,9 @@ impl Metrics {
             counter("procedure_calls", "ChangeSets that an action was asked about");
         let procedure_refusals =
             counter("procedure_refusals", "ChangeSets that an action refused or failed to decide");
+        let service_calls = counter("service_calls", "Calls to other services, each attempt");
+        let service_failures =
+            counter("service_failures", "Calls to other services without an answer");
         let handler_panics = counter("handler_panics", "Panics in handlers of the application");
         let scopes_failed = counter("scopes_failed", "Scopes ended by a panic or by their store");
         let mut gauge = |name: &str, help: &str| {
@@ -149,6 +156,8 @@ impl Metrics {
             procedure_calls,
             procedure_refusals,
             procedure_calls_out,
+            service_calls,
+            service_failures,
             handler_panics,
             scopes_failed,
         }))
