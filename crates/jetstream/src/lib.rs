@@ -112,6 +112,7 @@ pub mod config;
 pub mod expression;
 pub mod http;
 pub mod metrics;
+pub mod operations;
 pub mod procedure;
 pub mod scope;
 pub mod server;

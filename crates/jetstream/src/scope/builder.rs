@@ -15,7 +15,7 @@ use super::task::{Idle, ScopeTask};
 use super::{Phase, Scope, Shared, Status};
 use crate::metrics::Metrics;
 use crate::procedure::Action;
-use crate::storage::Storage;
+use crate::storage::{Evolution, Storage, StoredScope};
 
 /// Makes a [`Scope`] that is more than objects in memory.
 pub struct ScopeBuilder {
@@ -24,6 +24,7 @@ pub struct ScopeBuilder {
     options: Options,
     actions: Actions,
     storage: Option<Arc<dyn Storage>>,
+    evolution: Option<Arc<Evolution>>,
     metrics: Metrics,
     idle: Option<Idle>,
 }
@@ -32,7 +33,8 @@ impl ScopeBuilder {
     pub(super) fn new(name: ScopeName, graph: Graph) -> Self {
         let (options, metrics) = (Options::default(), Metrics::process());
         let actions = Actions::default();
-        Self { name, graph, options, actions, storage: None, metrics, idle: None }
+        let (storage, evolution, idle) = (None, None, None);
+        Self { name, graph, options, actions, storage, evolution, metrics, idle }
     }
 
     /// The bounds of this scope: members, objects, sizes, waiting requests.
@@ -76,6 +78,14 @@ impl ScopeBuilder {
         self
     }
 
+    /// The schemas that the store was written with, the last of which is that of the graph. Without them the
+    /// store has to have known only one.
+    #[must_use]
+    pub fn evolution(mut self, evolution: Arc<Evolution>) -> Self {
+        self.evolution = Some(evolution);
+        self
+    }
+
     /// Where the scope counts, if not with the process.
     #[must_use]
     pub fn metrics(mut self, metrics: Metrics) -> Self {
@@ -103,10 +113,14 @@ impl ScopeBuilder {
             subscribers: Mutex::default(),
             members_max: limits.members_max,
         });
+        let evolution = self.evolution;
+        let evolution =
+            evolution.unwrap_or_else(|| Arc::new(Evolution::only(status.schema.clone())));
+        let key = StoredScope::evolving(status.name.clone(), evolution);
         let task = ScopeTask::new(
             (status.clone(), requests, phase),
             (self.graph, self.options, self.actions),
-            self.storage,
+            self.storage.map(|storage| (storage, key)),
             self.metrics,
             self.idle,
         );

@@ -15,7 +15,7 @@ use super::task::Idle;
 use super::template::{Template, TemplateError};
 use super::{Scope, ScopeError};
 use crate::metrics::Metrics;
-use crate::storage::Storage;
+use crate::storage::{Evolution, Storage};
 
 /// Scopes that are opened by name. A handle; clones mean the same scopes.
 ///
@@ -29,6 +29,7 @@ struct Inner {
     rules: Vec<Rule>,
     open: Mutex<HashMap<ScopeName, Scope>>,
     storage: Option<Arc<dyn Storage>>,
+    evolution: Option<Arc<Evolution>>,
     metrics: Metrics,
     /// How many may be open.
     scopes_max: usize,
@@ -92,6 +93,7 @@ pub struct ScopesBuilder {
     rules: Vec<(String, Option<Options>, Make)>,
     limits: Arc<Limits>,
     storage: Option<Arc<dyn Storage>>,
+    evolution: Option<Arc<Evolution>>,
     metrics: Metrics,
 }
 
@@ -131,6 +133,13 @@ impl ScopesBuilder {
         self
     }
 
+    /// The schemas that the store was written with, the last of which is that of the scopes.
+    #[must_use]
+    pub fn evolution(mut self, evolution: Arc<Evolution>) -> Self {
+        self.evolution = Some(evolution);
+        self
+    }
+
     /// Where the scopes count, if not with the process.
     #[must_use]
     pub fn metrics(mut self, metrics: Metrics) -> Self {
@@ -151,8 +160,10 @@ impl ScopesBuilder {
                 .unwrap_or_else(|| Options { limits: self.limits.clone(), ..Options::default() });
             rules.push(Rule { template, options, make });
         }
-        let (storage, metrics, scopes_max) = (self.storage, self.metrics, self.limits.scopes_max);
-        Ok(Scopes(Arc::new(Inner { rules, open: Mutex::default(), storage, metrics, scopes_max })))
+        let scopes_max = self.limits.scopes_max;
+        let (storage, evolution, metrics) = (self.storage, self.evolution, self.metrics);
+        let open = Mutex::default();
+        Ok(Scopes(Arc::new(Inner { rules, open, storage, evolution, metrics, scopes_max })))
     }
 }
 
@@ -163,6 +174,7 @@ impl Scopes {
             rules: Vec::new(),
             limits: Arc::default(),
             storage: None,
+            evolution: None,
             metrics: Metrics::process(),
         }
     }
@@ -222,6 +234,9 @@ impl Scopes {
         }
         if let Some(storage) = &inner.storage {
             builder = builder.storage(storage.clone());
+        }
+        if let Some(evolution) = &inner.evolution {
+            builder = builder.evolution(evolution.clone());
         }
         if rule.template.is_family() {
             let after = Duration::from_millis(rule.options.limits.scope_idle_ms).max(IDLE_MIN);

@@ -94,18 +94,17 @@ impl ScopeTask {
     pub(super) fn new(
         (status, requests, phase): (Arc<Status>, mpsc::Receiver<Request>, watch::Sender<Phase>),
         (graph, options, actions): (Graph, Options, Actions),
-        storage: Option<Arc<dyn Storage>>,
+        storage: Option<(Arc<dyn Storage>, StoredScope)>,
         metrics: Metrics,
         idle: Option<Idle>,
     ) -> Self {
         let calls = Calls::new(actions, options.limits.procedure_timeout_ms, metrics.clone());
-        let key = StoredScope::new(status.name.clone(), status.schema.clone());
         Self {
             status,
             requests,
             phase,
             beginning: Some((graph, options)),
-            store: storage.map(|storage| Store::new(storage, key)),
+            store: storage.map(|(storage, key)| Store::new(storage, key)),
             metrics,
             idle,
             members: BTreeMap::new(),

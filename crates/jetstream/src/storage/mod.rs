@@ -12,6 +12,7 @@ pub mod evolution;
 mod guarded;
 mod history;
 mod memory;
+pub mod past;
 mod session;
 mod stored;
 

@@ -151,7 +151,7 @@ impl Conversion {
         let given = expression.value(bindings).map_err(|error| error.to_string())?;
         let (_, name) = self.names(model, property);
         let properties = serde_json::json!({ name: given }).to_string();
-        let limits = unbounded();
+        let limits = Limits::of_what_was_taken();
         let typing = Typing { schema: &self.to, dialect: Dialect::V1, limits: &limits };
         let typed = typing.properties(model, &properties).ok().and_then(|mut typed| typed.pop());
         typed.map(|(_, value)| value).ok_or_else(|| {
@@ -163,15 +163,6 @@ impl Conversion {
     fn names(&self, model: ModelId, property: PropertyId) -> (&str, &str) {
         let model = self.to.model(model);
         (model.name(), model.property(property).name())
-    }
-}
-
-/// What is stored was within the limits when it was taken.
-fn unbounded() -> Limits {
-    Limits {
-        string_bytes_max: usize::MAX,
-        collection_elements_max: usize::MAX,
-        ..Limits::default()
     }
 }
 
