@@ -40,7 +40,12 @@ impl Timestamp {
     /// JavaScript `Date` can hold, and for what is no number.
     pub fn from_seconds(seconds: f64) -> Option<Self> {
         let millis = (seconds * 1000.0).round();
-        (millis.abs() <= Self::MAX_MILLIS as f64).then_some(Self(millis as i64))
+        if millis.is_nan() || millis.abs() > Self::MAX_MILLIS as f64 {
+            return None;
+        }
+        // So far from 1970 that the product is no whole number any more, it may be the one beside.
+        let near = [0, -1, 1].map(|step| Self(millis as i64 + step));
+        Some(near.into_iter().find(|near| near.to_seconds() == seconds).unwrap_or(near[0]))
     }
 
     /// In the wire's unit.
@@ -139,6 +144,10 @@ mod tests {
         assert_eq!(Timestamp::from_seconds(1_400_000_000.5), Some(Timestamp(1_400_000_000_500)));
         assert_eq!(Timestamp::from_seconds(0.000_4), Some(Timestamp(0)));
         assert_eq!(Timestamp::from_seconds(1e300), None);
+        for millis in [-4_450_244_699_446_105, Timestamp::MAX_MILLIS, -Timestamp::MAX_MILLIS, -1] {
+            let date = Timestamp(millis);
+            assert_eq!(Timestamp::from_seconds(date.to_seconds()), Some(date));
+        }
         assert_eq!(Timestamp::from_seconds(f64::NAN), None);
     }
 }

@@ -13,6 +13,7 @@ mod guarded;
 mod history;
 mod memory;
 pub mod past;
+pub mod record;
 mod session;
 mod stored;
 

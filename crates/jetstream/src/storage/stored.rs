@@ -8,6 +8,7 @@ use jetstream_core::model::{
 };
 use jetstream_core::scope::{Answer, Commit, Entry, state_fragments};
 use jetstream_core::time::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::{Evolution, StorageError};
 
@@ -54,7 +55,10 @@ impl StoredScope {
 }
 
 /// Counts the schemas that a store was written with. 0: the schema was not made known to the store.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
 pub struct SchemaVersion(pub u32);
 
 /// A schema that a store was written with.
