@@ -18,6 +18,10 @@ export { ModelObject } from './jetstream/model/object.js'
 export { enumeration, model, self } from './jetstream/model/schema.js'
 
 /** @typedef {import('./jetstream/model/events.js').Change} Change */
+/**
+ * @template I, V
+ * @typedef {import('./jetstream/model/schema.js').ModelClass<I, V>} ModelClass
+ */
 /** @typedef {import('./jetstream/session/client.js').Status} Status */
 /** @typedef {import('./jetstream/client/session.js').Options} Options */
 /** @typedef {import('./jetstream/client/storage.js').Storage} Storage */

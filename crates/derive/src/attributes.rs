@@ -14,6 +14,8 @@ pub(crate) struct ItemAttributes {
     pub(crate) rename_all: Option<Case>,
     /// `submodels(Cook, Waiter)`: models that no property mentions but that objects may have.
     pub(crate) submodels: Vec<Path>,
+    /// `lifetime = "session"`: objects leave with the session that added them.
+    pub(crate) of_session: bool,
     /// `no_default`: the application implements `Default` itself, or does without.
     pub(crate) no_default: bool,
     /// `integers`: the values of the enumeration are the discriminants.
@@ -47,6 +49,7 @@ impl ItemAttributes {
         each(attributes, |meta| match name(meta).as_str() {
             "rename" => set_rename(&mut found.rename, meta),
             "rename_all" => found.set_rename_all(meta),
+            "lifetime" => found.set_lifetime(meta),
             "no_default" => {
                 found.no_default = true;
                 Ok(())
@@ -55,7 +58,7 @@ impl ItemAttributes {
                 found.submodels.push(submodel.path);
                 Ok(())
             }),
-            _ => Err(unknown(meta, "rename, rename_all, submodels, no_default")),
+            _ => Err(unknown(meta, "rename, rename_all, submodels, lifetime, no_default")),
         })?;
         Ok(found)
     }
@@ -73,6 +76,18 @@ impl ItemAttributes {
             _ => Err(unknown(meta, "rename, rename_all, integers")),
         })?;
         Ok(found)
+    }
+
+    fn set_lifetime(&mut self, meta: &ParseNestedMeta<'_>) -> syn::Result<()> {
+        let lifetime: LitStr = meta.value()?.parse()?;
+        self.of_session = match lifetime.value().as_str() {
+            "session" => true,
+            "scope" => false,
+            _ => {
+                return Err(Error::new_spanned(lifetime, "a lifetime is \"scope\" or \"session\""));
+            }
+        };
+        Ok(())
     }
 
     fn set_rename_all(&mut self, meta: &ParseNestedMeta<'_>) -> syn::Result<()> {

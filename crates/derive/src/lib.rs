@@ -186,7 +186,9 @@ mod tests {
                     x: f64,
                 }
             ),
-            &["no such attribute here; there are rename, rename_all, submodels, no_default"],
+            &[
+                "no such attribute here; there are rename, rename_all, submodels, lifetime, no_default",
+            ],
         );
         check(
             parse_quote!(

@@ -22,6 +22,7 @@ pub(crate) struct ModelItem {
     /// The model's own properties, in order.
     pub(crate) properties: Vec<Property>,
     submodels: Vec<Path>,
+    of_session: bool,
     no_default: bool,
 }
 
@@ -83,6 +84,7 @@ impl ModelItem {
             base: None,
             properties: Vec::new(),
             submodels: attributes.submodels,
+            of_session: attributes.of_session,
             no_default: attributes.no_default,
         };
         let mut mistakes = Mistakes::default();
@@ -231,11 +233,14 @@ impl ModelItem {
         let models = models.chain(self.submodels.iter().map(|path| quote!(#path)));
         let submodels = self.submodels.iter();
         let ident = &self.ident;
+        let lifetime = self
+            .of_session
+            .then(|| quote!(.lifetime(::jetstream::core::model::schema::Lifetime::Session)));
         quote! {
             fn define(schema: &mut ::jetstream::core::model::SchemaBuilder) {
                 #(::jetstream::typed::check_submodel::<#submodels, #ident>();)*
                 let model = <::jetstream::core::model::schema::ModelBuilder as
-                    ::std::default::Default>::default() #extends #(#properties)*;
+                    ::std::default::Default>::default() #extends #lifetime #(#properties)*;
                 if schema.add_model(#name, model) {
                     #(#fields::define_types(schema);)*
                     #(<#models as ::jetstream::typed::Model>::define(schema);)*

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::tail::Tail;
+use super::types::Language;
 use crate::config::{Setting, Variables, variables};
 
 /// A real-time server that keeps typed models in sync between many clients.
@@ -32,6 +33,14 @@ pub(super) enum Command {
     Check {
         /// The configuration file; without it as for `serve`.
         file: Option<PathBuf>,
+    },
+    /// Prints the models of a configuration file as definitions for a client.
+    Types {
+        /// The configuration file; without it as for `serve`.
+        file: Option<PathBuf>,
+        /// The language.
+        #[arg(long = "as", value_name = "LANGUAGE", default_value = "js")]
+        language: Language,
     },
     /// Prints what is in a scope, and then what happens to it.
     Tail(Tail),

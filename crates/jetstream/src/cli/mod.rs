@@ -1,10 +1,11 @@
-//! The command `jetstream`: `serve`, `check`, `tail`, `--version`.
+//! The command `jetstream`: `serve`, `check`, `types`, `tail`, `--version`.
 //!
 //! - `arguments`: what can be said on the command line and in the environment.
 //! - `logs`: where events go.
 //! - `pages`: the demos in a browser.
 //! - `inspector`: a page that shows what goes on.
 //! - `serve`: a server from its configuration to its last connection.
+//! - `types`: models as definitions in other languages.
 //! - `tail`: a client that prints what happens to a scope.
 
 mod arguments;
@@ -13,6 +14,7 @@ mod logs;
 mod pages;
 mod serve;
 mod tail;
+mod types;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -62,7 +64,27 @@ fn run(arguments: impl Iterator<Item = OsString>, environment: Vec<(String, Stri
             Ok((config, _)) => serve::serve(&config, &others, &arguments.logs),
             Err(error) => refuse(&error),
         },
+        Command::Types { file, language } => types(file.as_deref(), &settings, language),
         Command::Tail(arguments) => tail::tail(arguments),
+    }
+}
+
+fn types(file: Option<&Path>, settings: &[Setting], language: types::Language) -> ExitCode {
+    let (config, name) = match load(file, settings) {
+        Ok(loaded) => loaded,
+        Err(error) => return refuse(&error),
+    };
+    let name =
+        Path::new(&name).file_name().map_or(name.clone(), |n| n.to_string_lossy().into_owned());
+    match types::print(&config.schema, language, &name) {
+        Ok(text) => {
+            let _ = std::io::stdout().write_all(text.as_bytes());
+            ExitCode::SUCCESS
+        }
+        Err(problem) => {
+            complain(&format!("error: {problem}"));
+            ExitCode::from(MISTAKEN)
+        }
     }
 }
 

@@ -7,3 +7,4 @@ mod peer;
 mod process;
 mod serve;
 mod tail;
+mod types;
