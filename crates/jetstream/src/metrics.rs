@@ -57,6 +57,8 @@ pub struct Counters {
     pub updates_refused: Counter,
     /// States that were given afresh to members that had lost changes, or had asked.
     pub resyncs: Counter,
+    /// Members who were not allowed to be in a scope, or not any more.
+    pub members_dismissed: Counter,
     /// Times that a sink was full: a client reads more slowly than it is written to.
     pub sinks_full: Counter,
     /// Requests that wait in the mailboxes of scopes.
@@ -106,6 +108,8 @@ impl Metrics {
         let updates_refused =
             counter("updates_refused", "Updates of the application with a refused fragment");
         let resyncs = counter("resyncs", "States given afresh to members");
+        let members_dismissed =
+            counter("members_dismissed", "Members who may not be in a scope, or not any more");
         let sinks_full =
             counter("sinks_full", "Times a client read more slowly than it was written to");
         let procedure_calls =
@@ -151,6 +155,7 @@ impl Metrics {
             fetches_denied,
             updates_refused,
             resyncs,
+            members_dismissed,
             sinks_full,
             scope_requests_waiting,
             procedure_calls,

@@ -146,7 +146,12 @@ impl World {
         let dialect = if member.is_multiple_of(2) { Dialect::V1 } else { Dialect::Original };
         self.present[member] = true;
         let member = MemberId(member as u64);
-        self.handle(Input::Join { member, session: SessionId(member.0), dialect });
+        self.handle(Input::Join {
+            member,
+            session: SessionId(member.0),
+            dialect,
+            claims: Arc::default(),
+        });
     }
 
     fn sync(&mut self, member: usize, bytes: &mut Bytes<'_>) {
@@ -198,6 +203,9 @@ impl World {
                     }
                 }
                 Output::Call(call) => self.calls.push_back(call),
+                Output::Sync { .. } | Output::Dismissed { .. } => {
+                    unreachable!("there are no rules")
+                }
                 Output::Updated { revision, .. } => assert!(revision <= self.persisted),
             }
         }

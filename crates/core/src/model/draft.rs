@@ -9,7 +9,7 @@ use std::sync::Arc;
 use indexmap::{IndexMap, IndexSet};
 
 use super::graph::{Field, Graph, Key, edit_sequence, field_children};
-use super::judge::JudgeLimits;
+use super::judge::{JudgeLimits, Sight};
 use super::sequence::Sequence;
 use super::{
     CollectionEdit, ErrorCode, Fragment, FragmentKind, ModelId, Property, PropertyId, PropertyType,
@@ -76,6 +76,8 @@ pub(crate) enum Place {
 pub(crate) struct Draft<'g> {
     graph: &'g Graph,
     limits: &'g JudgeLimits,
+    /// What the author sees; `None`: everything.
+    sight: Option<&'g dyn Sight>,
     added: IndexMap<ObjectId, Added>,
     added_ids: HashMap<Key, ObjectId>,
     fields: IndexMap<(Key, PropertyId), FieldChange>,
@@ -96,10 +98,15 @@ pub(crate) struct Draft<'g> {
 }
 
 impl<'g> Draft<'g> {
-    pub(crate) fn new(graph: &'g Graph, limits: &'g JudgeLimits) -> Self {
+    pub(crate) fn new(
+        graph: &'g Graph,
+        limits: &'g JudgeLimits,
+        sight: Option<&'g dyn Sight>,
+    ) -> Self {
         Self {
             graph,
             limits,
+            sight,
             added: IndexMap::new(),
             added_ids: HashMap::new(),
             fields: IndexMap::new(),
@@ -182,7 +189,10 @@ impl<'g> Draft<'g> {
         for child in moved {
             let parents: Vec<Key> = self.parents(child).collect();
             for (parent, property) in self.holders(child, &parents) {
-                if !self.given.contains(&(parent, property, child)) {
+                // A place that the author cannot see is none that it could mean to leave.
+                if !self.given.contains(&(parent, property, child))
+                    && self.sees_place(parent, property)
+                {
                     self.take_out(parent, property, child);
                 }
             }
@@ -232,11 +242,19 @@ impl<'g> Draft<'g> {
         self.resolve(id).is_some_and(|(key, _)| self.moved.contains(&key))
     }
 
+    /// The object that the author means by an id, if there is one for it.
     pub(crate) fn resolve(&self, id: ObjectId) -> Option<(Key, ModelId)> {
         match self.graph.key(id) {
+            Some(_) if self.sight.is_some_and(|sight| !sight.sees(id)) => None,
             Some(key) => Some((key, self.graph.at(key).model)),
             None => self.added.get(&id).map(|added| (added.key, added.model)),
         }
+    }
+
+    fn sees_place(&self, key: Key, property: PropertyId) -> bool {
+        let Some(sight) = self.sight else { return true };
+        let id = self.id(key);
+        self.added_ids.contains_key(&key) || (sight.sees(id) && sight.sees_property(id, property))
     }
 
     pub(crate) fn id(&self, key: Key) -> ObjectId {
@@ -277,9 +295,14 @@ impl<'g> Draft<'g> {
                 return Ok(());
             }
             Value::References(references) => {
+                let id = self.id(key);
+                let completed = self.sight.is_some_and(|sight| sight.is_completed(id, property));
                 let mut children = Vec::with_capacity(references.len());
                 for id in references.iter() {
-                    children.push(self.target(model, property, *id)?);
+                    children.push(match self.graph.key(*id) {
+                        Some(child) if completed => child,
+                        _ => self.target(model, property, *id)?,
+                    });
                 }
                 self.given.extend(children.iter().map(|child| (key, property, *child)));
                 self.set_collection(key, property, &children);

@@ -51,12 +51,35 @@ pub struct Judgement {
 /// the square of its length.
 const ROUNDS_MAX: usize = 16;
 
+/// What an author can see of a graph. What it cannot see is not there for it: a fragment that names it is
+/// answered as if nobody had such an object.
+pub trait Sight {
+    /// Whether the object is seen.
+    fn sees(&self, object: ObjectId) -> bool;
+    /// Whether a property of an object that is seen is.
+    fn sees_property(&self, object: ObjectId, property: PropertyId) -> bool;
+    /// Whether a collection that the author sends whole was completed with elements that it does not see.
+    fn is_completed(&self, _object: ObjectId, _property: PropertyId) -> bool {
+        false
+    }
+}
+
 /// Judges a ChangeSet against a graph, which stays as it is.
 ///
 /// Fragments that fail take with them those that name an object which they would have added; the rest is
 /// tried again as if they had not been there, until nothing fails any more.
 pub fn judge<'a>(graph: &'a Graph, changes: &'a ChangeSet, limits: &'a JudgeLimits) -> Judgement {
-    let mut trial = Trial::new(graph, changes);
+    judge_by_sight(graph, changes, limits, None)
+}
+
+/// The same for an author who does not see everything.
+pub fn judge_by_sight<'a>(
+    graph: &'a Graph,
+    changes: &'a ChangeSet,
+    limits: &'a JudgeLimits,
+    sight: Option<&'a dyn Sight>,
+) -> Judgement {
+    let mut trial = Trial::new(graph, changes, sight);
     trial.refuse_doubled_adds();
     trial.refuse_adds_beyond(limits.scope_objects_max);
     for _ in 0..ROUNDS_MAX {
@@ -73,6 +96,7 @@ pub fn judge<'a>(graph: &'a Graph, changes: &'a ChangeSet, limits: &'a JudgeLimi
 struct Trial<'a> {
     graph: &'a Graph,
     changes: &'a ChangeSet,
+    sight: Option<&'a dyn Sight>,
     failures: Vec<Option<Rejection>>,
     /// Which fragment adds an object, and which others name it. Worked out only if something fails.
     names: Option<HashMap<ObjectId, Vec<usize>>>,
@@ -85,9 +109,9 @@ struct Passed {
 }
 
 impl<'a> Trial<'a> {
-    fn new(graph: &'a Graph, changes: &'a ChangeSet) -> Self {
+    fn new(graph: &'a Graph, changes: &'a ChangeSet, sight: Option<&'a dyn Sight>) -> Self {
         let failures = changes.fragments.iter().map(|f| f.as_ref().err().cloned()).collect();
-        Self { graph, changes, failures, names: None }
+        Self { graph, changes, sight, failures, names: None }
     }
 
     fn has_failures(&self) -> bool {
@@ -112,8 +136,14 @@ impl<'a> Trial<'a> {
         let mut seen = HashSet::new();
         let adds: Vec<_> = self.adds().map(|(place, fragment)| (place, fragment.object)).collect();
         for (place, id) in adds {
+            let is_hidden = |id| self.sight.is_some_and(|sight| !sight.sees(id));
             let failure = if self.graph.key(id).is_some() {
-                format!("{id} is in the scope already")
+                // An id cannot be used twice, and whoever names one has to be told; but not why.
+                if is_hidden(id) {
+                    format!("{id} cannot be added")
+                } else {
+                    format!("{id} is in the scope already")
+                }
             } else if !seen.insert(id) {
                 format!("{id} is added twice in the same message")
             } else {
@@ -134,7 +164,7 @@ impl<'a> Trial<'a> {
 
     /// Tries all fragments that have not failed. `None` if some failed now.
     fn round(&mut self, limits: &'a JudgeLimits) -> Option<Passed> {
-        let mut draft = Draft::new(self.graph, limits);
+        let mut draft = Draft::new(self.graph, limits, self.sight);
         let adds: Vec<(ObjectId, ModelId)> =
             self.adds().map(|(_, fragment)| (fragment.object, fragment.model)).collect();
         draft.declare(adds);
@@ -588,7 +618,7 @@ mod tests {
         let many: Vec<u128> = (2..=500).collect();
         let adds = many.iter().map(|n| add(*n).next(1));
         world.each(adds.chain([add(1), change(0).children(&many)]));
-        let mut draft = Draft::new(&world.graph, &JudgeLimits::NONE);
+        let mut draft = Draft::new(&world.graph, &JudgeLimits::NONE, None);
         draft.apply(&node(FragmentKind::Remove, 1)).unwrap();
         draft.apply(&change(7).next(1)).unwrap();
         let (one, _) = draft.resolve(id(1)).unwrap();
@@ -638,7 +668,7 @@ mod tests {
         fragments.push(change(0).children(&many));
         world.each(fragments);
         let changes = ChangeSet::new([change(0).take(777)]);
-        let mut draft = Draft::new(&world.graph, &JudgeLimits::NONE);
+        let mut draft = Draft::new(&world.graph, &JudgeLimits::NONE, None);
         draft.apply(changes.fragments[0].as_ref().unwrap()).unwrap();
         let settled = settle(&draft);
         assert_eq!(settled.unreachable.len(), 1);

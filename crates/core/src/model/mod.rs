@@ -25,7 +25,7 @@ pub mod value;
 
 pub use fragment::{ChangeSet, CollectionEdit, Fragment, FragmentKind, ProcedureName};
 pub use graph::{Graph, ObjectRef, StateError};
-pub use judge::{JudgeLimits, Judgement, judge};
+pub use judge::{JudgeLimits, Judgement, Sight, judge, judge_by_sight};
 pub use rejection::{ErrorCode, Rejection};
 pub use schema::{
     Enumeration, EnumerationId, Lifetime, Model, ModelId, Property, PropertyId, PropertyType,

@@ -5,7 +5,9 @@
 
 use std::collections::HashMap;
 
-use super::draft::{CollectionChange, FieldChange, Plan};
+use indexmap::{IndexMap, IndexSet};
+
+use super::draft::{CollectionChange, FieldChange, KeyEdit, Plan};
 use super::graph::{Field, Graph, Key, edit_sequence, field_children};
 use super::sequence::Sequence;
 use super::{Model, ModelId, PropertyId, Scalar, Schema, Value};
@@ -18,6 +20,36 @@ pub struct Prospect<'g> {
     plan: Option<&'g Plan>,
     added: HashMap<ObjectId, Key>,
     added_keys: HashMap<Key, (ObjectId, ModelId)>,
+}
+
+/// What a plan does to the references of one property.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ReferenceEdits {
+    /// Objects that are in it more often than before.
+    pub inserted: IndexSet<ObjectId>,
+    /// Objects that are in it less often than before.
+    pub taken: IndexSet<ObjectId>,
+    /// Objects that stay have another order.
+    pub reordered: bool,
+}
+
+impl ReferenceEdits {
+    fn count(
+        &mut self,
+        prospect: &Prospect<'_>,
+        before: impl Iterator<Item = Key>,
+        after: impl Iterator<Item = Key>,
+    ) {
+        let mut counts: IndexMap<Key, i64> = IndexMap::new();
+        after.for_each(|key| *counts.entry(key).or_default() += 1);
+        before.for_each(|key| *counts.entry(key).or_default() -= 1);
+        let ids = |sign: i64| {
+            let those = counts.iter().filter(move |(_, count)| count.signum() == sign);
+            those.map(|(key, _)| prospect.at(*key).id())
+        };
+        self.inserted.extend(ids(1));
+        self.taken.extend(ids(-1));
+    }
 }
 
 /// An object of a [`Prospect`].
@@ -54,6 +86,52 @@ impl<'g> Prospect<'g> {
     /// The models that the objects are of.
     pub fn schema(&self) -> &'g Schema {
         self.graph.schema()
+    }
+
+    /// Whether the plan adds the object.
+    pub fn adds(&self, id: ObjectId) -> bool {
+        self.added.contains_key(&id)
+    }
+
+    /// What the plan does to a property that refers to objects.
+    pub fn edits(&self, id: ObjectId, property: PropertyId) -> ReferenceEdits {
+        let mut edits = ReferenceEdits::default();
+        let (Some(object), Some(plan)) = (self.object(id), self.plan) else { return edits };
+        let before = object.base(property).into_iter().flat_map(field_children);
+        match plan.fields.get(&(object.key, property)) {
+            Some(FieldChange::Reference(after)) => {
+                edits.count(self, before, after.iter().copied());
+            }
+            Some(FieldChange::Collection(CollectionChange::Whole(after))) => {
+                let kept_before: Vec<Key> = before.filter(|key| after.contains(*key)).collect();
+                let held = object.base(property).into_iter().flat_map(field_children);
+                edits.count(self, held, after.iter());
+                let inserted = |key: &Key| edits.inserted.contains(&self.at(*key).id());
+                let kept = after.iter().filter(|key| !inserted(key));
+                edits.reordered = !kept.eq(kept_before.into_iter().filter(|key| !inserted(key)));
+            }
+            Some(FieldChange::Collection(CollectionChange::Edits {
+                edits: done, counts, ..
+            })) => {
+                let Some(Field::References(held)) = object.base(property) else { return edits };
+                // In the order of the edits: a map has none.
+                for edit in done {
+                    let (KeyEdit::Insert(key, _) | KeyEdit::Remove(key) | KeyEdit::RemoveAll(key)) =
+                        *edit;
+                    let was = held.count(key);
+                    let is = counts.get(&key).copied().unwrap_or(was);
+                    let id = self.at(key).id();
+                    if is > was {
+                        edits.inserted.insert(id);
+                    } else if is < was {
+                        edits.taken.insert(id);
+                    }
+                    edits.reordered |= was > 0 && matches!(edit, KeyEdit::Insert(..));
+                }
+            }
+            Some(FieldChange::Scalar(_) | FieldChange::Scalars(_)) | None => {}
+        }
+        edits
     }
 
     pub(crate) const fn at(&self, key: Key) -> ProspectObject<'_> {

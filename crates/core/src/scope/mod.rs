@@ -4,7 +4,9 @@
 //! turns them into [`Commit`]s, and holds back everything that depends on a commit until the shell says
 //! that it is durable.
 
+pub mod access;
 mod entry;
+mod guarded;
 mod members;
 mod pending;
 mod presence;
@@ -12,6 +14,7 @@ mod state;
 mod tell;
 mod told;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -30,6 +33,8 @@ use crate::time::{Millis, Now, Timestamp, sooner};
 use crate::wire::encode;
 use crate::wire::message::Dialect;
 
+pub use access::{Access, Claims};
+use access::{Audience, Classes, Step};
 pub use entry::{Answer, Entry};
 use members::Members;
 use pending::{Amended, Asked, Pending, Waiting};
@@ -49,6 +54,16 @@ pub enum Input {
         session: SessionId,
         /// What it understands.
         dialect: Dialect,
+        /// Who it is. Only a scope with rules asks.
+        claims: Arc<Claims>,
+    },
+    /// Something else is known about who a member is. In a scope with rules it is told what came into its
+    /// view or left it, or gets [`Output::Dismissed`].
+    Claims {
+        /// Which member.
+        member: MemberId,
+        /// Who it is.
+        claims: Arc<Claims>,
     },
     /// A member is gone. Unknown members are ignored.
     Leave {
@@ -114,8 +129,8 @@ pub enum Output {
         /// `"rootUUID":…,"fragments":[…]`.
         body: SharedText,
     },
-    /// State present values to a member below 1.0 that may show others: its own edit crossed somebody
-    /// else's.
+    /// State present values to a member that may show others: to one below 1.0 whose edit crossed somebody
+    /// else's, and to one whose own edit, or whose claims, changed what it sees.
     Repair {
         /// Who.
         member: MemberId,
@@ -147,6 +162,23 @@ pub enum Output {
     /// Find out whether this may be applied, then answer with [`Input::Verdict`]. If there is no answer in
     /// time, nothing of it is applied.
     Call(Call),
+    /// Give some members what a commit changed, as they see it. A scope whose members see different
+    /// things gives this instead of [`Output::Broadcast`].
+    Sync {
+        /// Who.
+        to: Arc<[MemberId]>,
+        /// The revision that this leads to.
+        revision: Revision,
+        /// `[…]`, the fragments.
+        body: SharedText,
+    },
+    /// A member may not be here, or not any more: it is none from now on.
+    Dismissed {
+        /// Who.
+        member: MemberId,
+        /// Why.
+        error: Rejection,
+    },
     /// The answer to [`Input::Update`].
     Updated {
         /// From the question.
@@ -197,6 +229,8 @@ pub struct Commit {
 pub struct Options {
     /// The bounds that it holds its members to.
     pub limits: Arc<Limits>,
+    /// Who may do what; `None`: everybody everything.
+    pub access: Option<Access>,
     /// The procedures that members may call, by their full names.
     pub procedures: BTreeMap<ProcedureName, Procedure>,
     /// Whether somebody is asked about every ChangeSet of a member that is no call of a procedure.
@@ -232,6 +266,7 @@ pub struct Scope {
     told: Told,
     presence: Presence,
     pending: Pending,
+    classes: Option<Classes>,
     /// The members with a repair to come, and when; the soonest first.
     repairs_due: VecDeque<(Millis, MemberId)>,
     revision: Revision,
@@ -254,6 +289,7 @@ impl Scope {
         Self {
             graph,
             limits: JudgeLimits::from(&*options.limits),
+            classes: options.access.clone().map(Classes::new),
             options,
             members: Members::default(),
             told: Told::default(),
@@ -271,7 +307,12 @@ impl Scope {
     /// for [`Input::Persisted`].
     pub fn handle(&mut self, now: Now, input: Input, out: &mut Vec<Output>) {
         match input {
-            Input::Join { member, session, dialect } => {
+            Input::Join { member, session, dialect, claims } => {
+                if let Some(classes) = &mut self.classes
+                    && let Err(error) = classes.join(&self.graph, member, dialect, &claims)
+                {
+                    return self.pass(Output::Dismissed { member, error }, out);
+                }
                 self.members.join(member, session, dialect);
                 if dialect == Dialect::Original {
                     self.told.join(member, self.revision);
@@ -282,6 +323,7 @@ impl Scope {
                 true => self.wait(member, Waiting::Leave),
                 false => self.leave(now, member, out),
             },
+            Input::Claims { member, claims } => self.renew(now, member, &claims, out),
             Input::Resync { member } => {
                 if self.members.get(member).is_some() {
                     self.told.tell_state(member, self.revision);
@@ -341,6 +383,9 @@ impl Scope {
     fn leave(&mut self, now: Now, member: MemberId, out: &mut Vec<Output>) {
         let Some(session) = self.members.leave(member) else { return };
         self.told.leave(member);
+        if let Some(classes) = &mut self.classes {
+            classes.leave(member);
+        }
         // A session that fetched the scope twice is still there with its other membership.
         if self.members.has_session(session) {
             return;
@@ -363,8 +408,8 @@ impl Scope {
         let replies = judgement.replies.clone();
         let completed = tell::completed(self.graph.schema(), changes, &replies);
         let told = self.commit(now, by, changes, judgement, &completed, &"[]".into(), out);
-        if let Some((commit, bodies)) = told {
-            self.pass(Output::Broadcast { commit, except: None, bodies }, out);
+        if let Some(told) = told {
+            self.broadcast(now, told, None, out);
         }
         replies
     }
@@ -373,11 +418,8 @@ impl Scope {
     fn sync(&mut self, now: Now, asked: Asked, out: &mut Vec<Output>) {
         let Some(author) = self.members.get(asked.member) else { return };
         let (member, changes) = (asked.member, &asked.changes);
-        let meant = self.told.understand(&self.graph, member, changes, asked.arrival.as_ref());
-        let judgement = match self.admit(&meant) {
-            Ok(()) => judge(&self.graph, &meant, &self.limits),
-            Err(refusal) => refuse_all(&meant, &refusal),
-        };
+        let meant = self.meaning(member, changes, asked.arrival.as_ref());
+        let (meant, judgement) = self.judge(member, meant);
         if judgement.plan.is_some() && self.has_action(&meant) {
             let completed = tell::completed(self.graph.schema(), &meant, &judgement.replies);
             let fragments = completed.into_iter().map(|c| c.fragment.into_owned()).collect();
@@ -401,24 +443,51 @@ impl Scope {
         let (member, message) = (*member, *message);
         let Some(author) = self.members.get(member) else { return };
         let replies = judgement.replies.clone();
-        let completed = tell::completed(self.graph.schema(), meant, &replies);
+        let mut completed = tell::completed(self.graph.schema(), meant, &replies);
+        let amended = &self.hide_from_author(member, &judgement, &mut completed, amended);
         let body = tell::reply(self.graph.schema(), author.dialect, &replies, &completed, amended);
         let by =
             By { author: Some(member), origin: Some(Origin { session: author.session, message }) };
-        let told = self.commit(now, by, meant, judgement, &completed, &body, out);
+        let mut told = self.commit(now, by, meant, judgement, &completed, &body, out);
         let applied = completed.iter().map(|completed| &*completed.fragment);
         self.presence.note(&self.graph, author.session, applied);
         let revision = self.revision;
         self.pass(Output::Reply { member, message, revision, body }, out);
         self.told.amend(revision, member, amended_places(&completed, amended));
+        if let Some(body) = told.as_mut().and_then(|told| told.supplement.take()) {
+            self.pass(Output::Repair { member, revision, body }, out);
+        }
         match self.told.doubt(&self.graph, revision, member, changes, &replies) {
             Doubt::None => {}
             Doubt::Patient if self.options.repair_delay_ms > 0 => self.repair_later(now, member),
             Doubt::Patient | Doubt::Urgent => self.repair(member, out),
         }
         self.repair_what_is_due(now, out);
-        if let Some((commit, bodies)) = told {
-            self.pass(Output::Broadcast { commit, except: Some(member), bodies }, out);
+        if let Some(told) = told {
+            self.broadcast(now, told, Some(member), out);
+        }
+    }
+
+    /// Tells the members what a commit changed, all but its author.
+    fn broadcast(
+        &mut self,
+        now: Now,
+        told: ToTell,
+        except: Option<MemberId>,
+        out: &mut Vec<Output>,
+    ) {
+        let ToTell { commit, bodies, audiences, expelled, .. } = told;
+        match audiences {
+            None => self.pass(Output::Broadcast { commit, except, bodies }, out),
+            Some(audiences) => {
+                let revision = commit.revision;
+                for Audience { to, body } in audiences {
+                    self.pass(Output::Sync { to, revision, body }, out);
+                }
+            }
+        }
+        for (member, error) in expelled {
+            self.dismiss(now, member, error, out);
         }
     }
 
@@ -426,6 +495,10 @@ impl Scope {
     fn repair(&mut self, member: MemberId, out: &mut Vec<Output>) {
         let revision = self.revision;
         let repair = self.told.repair(&self.graph, revision, member);
+        let repair = match &self.classes {
+            Some(classes) => classes.clip(member, repair),
+            None => repair,
+        };
         if !repair.is_empty() {
             let body = encode::fragments(self.graph.schema(), &repair, Dialect::Original);
             self.pass(Output::Repair { member, revision, body }, out);
@@ -488,16 +561,22 @@ impl Scope {
         completed: &[tell::Completed<'_>],
         reply: &SharedText,
         out: &mut Vec<Output>,
-    ) -> Option<(Arc<Commit>, Bodies)> {
+    ) -> Option<ToTell> {
         let plan = judgement.plan?;
         let places = changed_places(completed, &judgement.touched);
+        let step = self.classes.is_some().then(|| Step::of(&self.graph, &plan));
         self.told.before(&self.graph, self.revision, &places);
         self.graph.apply(plan);
         self.revision = self.revision.next();
         self.state = None;
         self.told.after(&self.graph, self.revision, by.author, &places);
-        let fragments: Arc<[Fragment]> =
+        let mut fragments: Vec<Fragment> =
             completed.iter().map(|c| c.fragment.clone().into_owned()).collect();
+        let sees_part = |classes: &Classes| by.author.is_some_and(|id| classes.sees_part(id));
+        if self.classes.as_ref().is_some_and(sees_part) {
+            tell::spell_out_moves(&self.graph, &mut fragments, &judgement.touched);
+        }
+        let fragments: Arc<[Fragment]> = fragments.into();
         let commit = Arc::new(Commit {
             revision: self.revision,
             time: now.wall,
@@ -507,7 +586,17 @@ impl Scope {
         });
         out.push(Output::Commit(commit.clone()));
         let bodies = self.bodies(changes, &judgement.replies, &judgement.touched, &commit);
-        Some((commit, bodies))
+        let (audiences, supplement, expelled) = (None, None, Vec::new());
+        let mut told = ToTell { commit, bodies, audiences, supplement, expelled };
+        if let (Some(classes), Some(step)) = (&mut self.classes, step) {
+            told.expelled = classes.expelled(&self.graph, &step);
+            if classes.narrow() {
+                let (supplement, audiences) =
+                    classes.follow(&self.graph, &step, by.author, &told.bodies);
+                (told.supplement, told.audiences) = (supplement, Some(audiences));
+            }
+        }
+        Some(told)
     }
 
     fn bodies(
@@ -532,7 +621,11 @@ impl Scope {
     }
 
     fn tell_state(&mut self, member: MemberId, out: &mut Vec<Output>) {
-        let body = self.state.get_or_insert_with(|| encode_state(&self.graph)).clone();
+        let seen = self.classes.as_mut().filter(|classes| classes.narrow());
+        let body = match seen.and_then(|classes| classes.state(&self.graph, member)) {
+            Some(body) => body,
+            None => self.state.get_or_insert_with(|| encode_state(&self.graph)).clone(),
+        };
         self.pass(Output::State { member, revision: self.revision, body }, out);
     }
 
@@ -552,6 +645,18 @@ impl Scope {
             out.extend(self.gate.pop_front().map(|(_, output)| output));
         }
     }
+}
+
+/// Who is to be told what of a commit.
+struct ToTell {
+    commit: Arc<Commit>,
+    bodies: Bodies,
+    /// Where members see different things: what each of them is told, instead of the bodies.
+    audiences: Option<Vec<Audience>>,
+    /// What the author is told beside its reply.
+    supplement: Option<SharedText>,
+    /// Members who may not be here any more.
+    expelled: Vec<(MemberId, Rejection)>,
 }
 
 /// Where a commit comes from.

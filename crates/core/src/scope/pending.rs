@@ -295,9 +295,10 @@ impl Scope {
     ) {
         let Some(open) = self.pending.close(ticket) else { return };
         let Asked { member, changes, arrival, .. } = &open.asked;
-        let meant = self.told.understand(&self.graph, *member, changes, arrival.as_ref());
-        // What the procedure admits is what the member sent, not what the verdict makes of it.
-        let admitted = self.admit(&meant);
+        let meant = self.meaning(*member, changes, arrival.as_ref());
+        // What the procedure admits, and what the member may do, is what the member sent, not what the
+        // verdict makes of it.
+        let (meant, admitted) = self.admit_again(*member, meant);
         let mut meant = meant.into_owned();
         let amended = open.amend(&mut meant, verdict);
         let judgement = match admitted {

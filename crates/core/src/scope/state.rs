@@ -1,7 +1,9 @@
 //! A graph as the body of a `ScopeState`.
 
-use crate::ids::SharedText;
-use crate::model::{FragmentKind, Graph, ObjectRef, Value};
+use std::collections::HashSet;
+
+use crate::ids::{ObjectId, SharedText};
+use crate::model::{FragmentKind, Graph, ObjectRef, Sight, Value};
 use crate::wire::encode::StateWriter;
 
 /// Writes the whole state: the root as a `change`, then every other object as an `add`, depth first in
@@ -9,24 +11,60 @@ use crate::wire::encode::StateWriter;
 pub fn encode_state(graph: &Graph) -> SharedText {
     let mut writer = StateWriter::new(graph.root());
     for object in graph.depth_first() {
-        write_object(&mut writer, object);
+        write_object(&mut writer, object, None);
     }
     writer.finish()
 }
 
-fn write_object(writer: &mut StateWriter, object: ObjectRef<'_>) {
+/// The same for those who see only a part: hidden objects and properties are not there.
+pub(super) fn encode_view(graph: &Graph, sight: &dyn Sight) -> SharedText {
+    let mut writer = StateWriter::new(graph.root());
+    for object in depth_first(graph, sight) {
+        write_object(&mut writer, object, Some(sight));
+    }
+    writer.finish()
+}
+
+/// What is seen, in the order of a state.
+fn depth_first<'g>(graph: &'g Graph, sight: &dyn Sight) -> Vec<ObjectRef<'g>> {
+    let mut met = HashSet::new();
+    let mut order = Vec::new();
+    let mut stack: Vec<ObjectRef<'g>> = graph.object(graph.root()).into_iter().collect();
+    while let Some(object) = stack.pop() {
+        if !sight.sees(object.id()) || !met.insert(object.id()) {
+            continue;
+        }
+        order.push(object);
+        let children = stack.len();
+        for (property, _) in graph.schema().model(object.model()).properties() {
+            if sight.sees_property(object.id(), property) {
+                stack.extend(object.reference(property));
+                stack.extend(object.references(property));
+            }
+        }
+        stack[children..].reverse();
+    }
+    order
+}
+
+fn write_object(writer: &mut StateWriter, object: ObjectRef<'_>, sight: Option<&dyn Sight>) {
+    let sees = |other: ObjectId| sight.is_none_or(|sight| sight.sees(other));
     let graph = object.graph();
     let kind = if object.id() == graph.root() { FragmentKind::Change } else { FragmentKind::Add };
     let model = graph.schema().model(object.model());
     let mut fragment = writer.fragment(kind, object.id(), model.name());
     for (id, property) in model.properties() {
+        if sight.is_some_and(|sight| !sight.sees_property(object.id(), id)) {
+            continue;
+        }
         match (property.is_reference(), property.is_collection()) {
             (true, true) => {
-                fragment.references(property.name(), object.references(id).map(|o| o.id()));
+                let elements = object.references(id).map(|element| element.id());
+                fragment.references(property.name(), elements.filter(|id| sees(*id)));
             }
             // An unset reference is left out, an unset value is null.
             (true, false) => {
-                if let Some(target) = object.reference(id) {
+                if let Some(target) = object.reference(id).filter(|target| sees(target.id())) {
                     fragment.reference(property.name(), Some(target.id()));
                 }
             }

@@ -24,6 +24,21 @@ pub(super) struct Completed<'a> {
     pub(super) left_out: usize,
 }
 
+impl Completed<'_> {
+    /// Keeps defaults to ourselves that the author may not see.
+    pub(super) fn hide(&mut self, hidden: &[PropertyId]) {
+        if self.left_out == 0 || hidden.is_empty() {
+            return;
+        }
+        let properties = &mut self.fragment.to_mut().properties;
+        let named = properties.len() - self.left_out;
+        // The author is told the last ones.
+        properties[named..].sort_by_key(|(property, _)| !hidden.contains(property));
+        let told = properties[named..].iter().filter(|(property, _)| !hidden.contains(property));
+        self.left_out = told.count();
+    }
+}
+
 /// The accepted fragments of a ChangeSet, completed.
 pub(super) fn completed<'a>(
     schema: &Schema,
@@ -94,6 +109,35 @@ pub(super) fn reply(
     encode::fragment_replies(&entries)
 }
 
+/// Says what moves did instead of calling them moves. An author who does not see all of an object's places
+/// leaves only those that it sees; whoever sees all of them would take the object out of the others, too.
+pub(super) fn spell_out_moves(
+    graph: &Graph,
+    fragments: &mut Vec<Fragment>,
+    touched: &[(ObjectId, PropertyId)],
+) {
+    let mut moves = false;
+    for fragment in fragments.iter_mut().filter(|f| f.kind == FragmentKind::MoveChange) {
+        fragment.kind = FragmentKind::Change;
+        moves = true;
+    }
+    if moves {
+        fragments.extend(present(graph, touched));
+    }
+}
+
+/// The present values of properties. A parent that has left the scope needs no mention.
+fn present<'a>(
+    graph: &'a Graph,
+    places: &'a [(ObjectId, PropertyId)],
+) -> impl Iterator<Item = Fragment> + 'a {
+    places.iter().filter_map(|(id, property)| {
+        let object = graph.object(*id)?;
+        let fragment = Fragment::new(FragmentKind::Change, *id, object.model());
+        Some(fragment.with(*property, object.value(*property)))
+    })
+}
+
 /// What peers get that know only `add`, `change` and whole values: the fragments as they were sent,
 /// and behind them the present value of every property that was changed in another way.
 pub(super) fn for_originals(
@@ -120,15 +164,7 @@ pub(super) fn for_originals(
         let fragment = Fragment { kind, collections: Vec::new(), ..fragment.clone() };
         fragments.push(fragment);
     }
-    for (id, property) in touched {
-        // A parent that has left the scope as well needs no mention.
-        if let Some(object) = graph.object(*id) {
-            fragments.push(
-                Fragment::new(FragmentKind::Change, *id, object.model())
-                    .with(*property, object.value(*property)),
-            );
-        }
-    }
+    fragments.extend(present(graph, touched));
     fragments
 }
 

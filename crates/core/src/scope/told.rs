@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use indexmap::{IndexMap, IndexSet};
 
+use super::access::Glimpse;
 use crate::ids::{MemberId, ObjectId, Revision};
 use crate::model::merge::rebase;
 use crate::model::{
@@ -70,6 +71,7 @@ struct Version {
 struct Base<'a> {
     record: &'a Record,
     arrival: Option<&'a Arrival>,
+    glimpse: Glimpse<'a>,
 }
 
 /// What is known of one member.
@@ -178,6 +180,7 @@ impl Told {
         member: MemberId,
         changes: &'a ChangeSet,
         arrival: Option<&Arrival>,
+        glimpse: Glimpse<'_>,
     ) -> Cow<'a, ChangeSet> {
         let mut changes = Cow::Borrowed(changes);
         let mut looked_at = 0;
@@ -198,7 +201,7 @@ impl Told {
                 .iter()
                 .enumerate()
                 .filter_map(|(slot, (property, sent))| {
-                    let base = Base { record, arrival };
+                    let base = Base { record, arrival, glimpse };
                     Some((slot, self.meant(&base, object, *property, sent, &mut looked_at)?))
                 })
                 .collect();
@@ -229,15 +232,17 @@ impl Told {
         let present = object.references_len(property) + object.scalars(property).len();
         if empty && base.record.emptied.contains_key(&place) {
             *looked_at += present;
-            return Some(object.value(property));
+            return Some(base.glimpse.clip(object.value(property)));
         }
         let Value::References(sent) = sent else { return None };
-        let bases = self.bases(base, place);
+        let bases = base.glimpse.known(self.bases(base, place));
         if bases.is_empty() {
             return None;
         }
         *looked_at += present + bases.iter().map(|base| base.len() + sent.len()).sum::<usize>();
-        let Value::References(present) = object.value(property) else { return None };
+        let Value::References(present) = base.glimpse.clip(object.value(property)) else {
+            return None;
+        };
         // A client does not send what it has: a base that explains everything is none.
         let result = rebase(bases.iter().map(|base| &**base), sent, &present);
         (result[..] != sent[..]).then(|| Value::References(result.into()))
@@ -245,7 +250,7 @@ impl Told {
 
     /// The collections that a member may have had at this place when it made an edit, latest first.
     fn bases(&self, base: &Base<'_>, place: Place) -> Vec<Arc<[ObjectId]>> {
-        let Base { record, arrival } = base;
+        let Base { record, arrival, .. } = base;
         let mut bases: Vec<Arc<[ObjectId]>> = Vec::new();
         if let Some(versions) = self.versions.get(&place) {
             let seen = versions.iter().rposition(|v| v.revision <= record.seen).unwrap_or(0);
@@ -366,7 +371,10 @@ impl Told {
             // While a member shows another collection than is there, its edits are easily misread.
             let urgent = crossed && matches!(value, Value::References(_));
             doubt = doubt.max(if urgent { Doubt::Urgent } else { Doubt::Patient });
-            let mut bases = self.bases(&Base { record: &record, arrival: None }, place);
+            let mut bases = self.bases(
+                &Base { record: &record, arrival: None, glimpse: Glimpse::default() },
+                place,
+            );
             if let Value::References(elements) = value {
                 record.sent.insert(place, (revision, elements.clone()));
                 bases.push(elements.clone());

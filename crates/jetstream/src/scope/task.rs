@@ -14,7 +14,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use jetstream_core::ids::{MemberId, Revision, ScopeIndex, Ticket};
-use jetstream_core::model::{ChangeSet, Graph};
+use jetstream_core::model::{ChangeSet, Graph, Rejection};
 use jetstream_core::scope::{
     self as core, Bodies, Call, Commit, Input, Options, Output, REPAIR_DELAY_MS, Verdict,
 };
@@ -249,7 +249,7 @@ impl ScopeTask {
         self.members
             .insert(member, Member { index, dialect, recipient, informed, touched, _counted });
         self.count_members();
-        Input::Join { member, session, dialect }
+        Input::Join { member, session, dialect, claims: Arc::default() }
     }
 
     fn update(
@@ -317,6 +317,12 @@ impl ScopeTask {
                     self.broadcast(now, commit.revision, except, &bodies);
                 }
                 Output::Call(call) => self.questions.push(call),
+                Output::Sync { to, revision, body } => {
+                    for member in to.iter() {
+                        self.deliver(now, *member, Delivery::Sync { revision, body: body.clone() });
+                    }
+                }
+                Output::Dismissed { member, error } => self.dismiss(now, member, &error),
                 Output::Updated { ticket, result, revision } => {
                     self.answer(ticket, Updated { revision, replies: result });
                 }
@@ -352,6 +358,16 @@ impl ScopeTask {
             deliveries += 1;
         }
         self.metrics.deliveries.inc_by(deliveries);
+    }
+
+    /// Somebody may not be here: its session hears nothing more of this scope.
+    fn dismiss(&mut self, now: Now, id: MemberId, error: &Rejection) {
+        let Some(member) = self.members.remove(&id) else { return };
+        tracing::debug!(scope = %self.status.name, member = %id, %error, "member dismissed");
+        self.metrics.members_dismissed.inc();
+        self.count_members();
+        member.recipient.scope_closed(now, member.index);
+        member.recipient.flush(now);
     }
 
     fn answer(&mut self, ticket: Ticket, updated: Updated) {

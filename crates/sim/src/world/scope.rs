@@ -155,6 +155,11 @@ impl World {
                     }
                 }
                 Output::Call(call) => self.called(scope, call),
+                Output::Sync { .. } | Output::Dismissed { .. } => {
+                    self.fail(
+                        "a scope without rules tells its members different things".to_owned(),
+                    );
+                }
                 Output::Updated { .. } => {}
             }
         }

@@ -214,7 +214,10 @@ impl World {
         let member = self.next_member;
         self.next_member = member.next();
         self.hosts[scope].addresses.insert(member, Address { session, index, dialect });
-        self.hosts[scope].send(soon, scope::Input::Join { member, session, dialect });
+        self.hosts[scope].send(
+            soon,
+            scope::Input::Join { member, session, dialect, claims: std::sync::Arc::default() },
+        );
         self.tell(&Event::Joined { session, index, scope });
     }
 

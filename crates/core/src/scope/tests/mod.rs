@@ -54,7 +54,12 @@ impl World {
     }
 
     fn join(&mut self, member: MemberId, dialect: Dialect) -> &mut Self {
-        self.tell(Input::Join { member, session: SessionId(member.0), dialect })
+        self.tell(Input::Join {
+            member,
+            session: SessionId(member.0),
+            dialect,
+            claims: Arc::default(),
+        })
     }
 
     fn sync(&mut self, member: MemberId, message: u64, changes: ChangeSet) -> &mut Self {
@@ -124,6 +129,8 @@ fn line(output: &Output) -> String {
             let about = call.procedure.as_ref().map_or("validate", |name| name.as_str());
             format!("call {}: {about} {} of {}", call.ticket, call.origin.message, call.member)
         }
+        Output::Sync { to, body, .. } => format!("{to:?} sync {}", short(body)),
+        Output::Dismissed { member, error } => format!("{member} dismissed: {error}"),
         Output::Updated { ticket, result, revision } => {
             let ok: Vec<_> = result.iter().map(Result::is_ok).collect();
             format!("updated {ticket} {ok:?} at {revision}")
@@ -302,7 +309,14 @@ fn what_lives_with_a_session_leaves_with_it() {
     let mut world = World::new();
     // Ann's session fetched the scope twice.
     world.join(ANN, Dialect::V1).join(BO, Dialect::V1);
-    world.tell(Input::Join { member: CY, session: SessionId(ANN.0), dialect: Dialect::V1 }).lines();
+    world
+        .tell(Input::Join {
+            member: CY,
+            session: SessionId(ANN.0),
+            dialect: Dialect::V1,
+            claims: Arc::default(),
+        })
+        .lines();
     let (cursor, _) = world.property("Cursor", "x");
     let add = Fragment { model: cursor, ..world.add(1) };
     let changes = [add, world.insert(1), world.add(2), world.insert(2)];

@@ -281,6 +281,7 @@ impl Room {
             match output {
                 Output::Commit(_) | Output::State { .. } | Output::Updated { .. } => {}
                 Output::Call(call) => self.calls.push(call.ticket),
+                Output::Sync { .. } | Output::Dismissed { .. } => panic!("there are no rules"),
                 Output::Reply { member, message, revision, body } => {
                     let adds = self.asked.remove(&(member, message)).expect("asked once");
                     let replies: Vec<serde_json::Value> = serde_json::from_str(&body).unwrap();

@@ -1,0 +1,422 @@
+//! The members of a scope by what they may read.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use super::judging::{Author, Completed};
+use super::passage::{Passage, clip_fragment};
+use super::view::{Glimpse, Step, View};
+use super::{Access, Claims, ClassKey, Denial, Rights};
+use crate::ids::{MemberId, ObjectId, SharedText};
+use crate::model::prospect::Prospect;
+use crate::model::{
+    ChangeSet, CollectionEdit, Fragment, FragmentKind, Graph, PropertyId, Rejection, Sight, Value,
+};
+use crate::scope::Bodies;
+use crate::scope::state::{encode_state, encode_view};
+use crate::wire::encode;
+use crate::wire::message::Dialect;
+
+/// Who may do and see what in a scope with rules.
+#[derive(Debug)]
+pub(in crate::scope) struct Classes {
+    access: Access,
+    members: BTreeMap<MemberId, Guest>,
+    /// `None` is the class of those who may read everything.
+    classes: BTreeMap<Option<ClassKey>, Class>,
+}
+
+#[derive(Debug)]
+struct Guest {
+    rights: Arc<dyn Rights>,
+    class: Option<ClassKey>,
+    dialect: Dialect,
+    is_known: bool,
+}
+
+#[derive(Debug)]
+struct Class {
+    /// Those of its first member. All members read alike.
+    rights: Arc<dyn Rights>,
+    view: Option<View>,
+    members: BTreeMap<MemberId, Dialect>,
+    /// The encoded state of the present revision.
+    state: Option<SharedText>,
+}
+
+/// Some members, and what they are told: members of one class who speak the same dialect get the same text.
+#[derive(Debug)]
+pub(in crate::scope) struct Audience {
+    pub(in crate::scope) to: Arc<[MemberId]>,
+    pub(in crate::scope) body: SharedText,
+}
+
+impl Classes {
+    pub(in crate::scope) const fn new(access: Access) -> Self {
+        Self { access, members: BTreeMap::new(), classes: BTreeMap::new() }
+    }
+
+    /// Whether members may see different things.
+    pub(in crate::scope) fn narrow(&self) -> bool {
+        self.access.policy.narrows()
+    }
+
+    /// Takes a member in.
+    ///
+    /// # Errors
+    ///
+    /// It may not be here.
+    pub(in crate::scope) fn join(
+        &mut self,
+        graph: &Graph,
+        member: MemberId,
+        dialect: Dialect,
+        claims: &Claims,
+    ) -> Result<(), Rejection> {
+        let rights = self.access.policy.rights(claims, &self.access.scope);
+        let is_known = !claims.is_anonymous();
+        may_fetch(graph, &*rights).map_err(|denial| denial.rejection(is_known))?;
+        let class = rights.class();
+        self.enter(graph, member, dialect, &class, &rights);
+        self.members.insert(member, Guest { rights, class, dialect, is_known });
+        Ok(())
+    }
+
+    pub(in crate::scope) fn leave(&mut self, member: MemberId) {
+        if let Some(guest) = self.members.remove(&member) {
+            self.exit(member, &guest.class);
+        }
+    }
+
+    /// Other claims of a member. What it has to be told, so that it shows what it may see now.
+    ///
+    /// # Errors
+    ///
+    /// It may not be here any more, and is not.
+    pub(in crate::scope) fn renew(
+        &mut self,
+        graph: &Graph,
+        member: MemberId,
+        claims: &Claims,
+    ) -> Result<Option<SharedText>, Rejection> {
+        let Some(guest) = self.members.get_mut(&member) else { return Ok(None) };
+        let rights = self.access.policy.rights(claims, &self.access.scope);
+        guest.is_known = !claims.is_anonymous();
+        if let Err(denial) = may_fetch(graph, &*rights) {
+            let rejection = denial.rejection(guest.is_known);
+            self.leave(member);
+            return Err(rejection);
+        }
+        let dialect = guest.dialect;
+        let after = rights.class();
+        guest.rights = rights.clone();
+        let before = std::mem::replace(&mut guest.class, after.clone());
+        if before == after {
+            return Ok(None);
+        }
+        self.enter(graph, member, dialect, &after, &rights);
+        let fragments = {
+            let view = |key: &Option<ClassKey>| self.classes.get(key).and_then(|c| c.view.as_ref());
+            let (from, to) = (view(&before), view(&after));
+            let turn = View::between(graph, from, to);
+            let step = Step::default();
+            Passage { graph, view: to, turn: &turn, step: &step }.fragments(dialect)
+        };
+        self.exit(member, &before);
+        Ok(encoded(graph, &fragments, dialect))
+    }
+
+    /// The members who may not be here any more, now that the root has changed.
+    pub(in crate::scope) fn expelled(
+        &self,
+        graph: &Graph,
+        step: &Step,
+    ) -> Vec<(MemberId, Rejection)> {
+        if !step.changed.contains_key(&graph.root()) {
+            return Vec::new();
+        }
+        let by_root = self.members.iter().filter(|(_, guest)| guest.rights.fetches_by_root());
+        let denied = by_root.filter_map(|(member, guest)| {
+            let denial = may_fetch(graph, &*guest.rights).err()?;
+            Some((*member, denial.rejection(guest.is_known)))
+        });
+        denied.collect()
+    }
+
+    /// The state as a member sees it.
+    pub(in crate::scope) fn state(
+        &mut self,
+        graph: &Graph,
+        member: MemberId,
+    ) -> Option<SharedText> {
+        let class = self.classes.get_mut(&self.members.get(&member)?.class)?;
+        let view = &class.view;
+        let state = class.state.get_or_insert_with(|| match view {
+            None => encode_state(graph),
+            Some(view) => encode_view(graph, view),
+        });
+        Some(state.clone())
+    }
+
+    /// A member as the rules know it.
+    pub(in crate::scope) fn author(
+        &self,
+        member: MemberId,
+        completed: Completed,
+    ) -> Option<Author<'_>> {
+        let guest = self.members.get(&member)?;
+        let (rights, is_known) = (&*guest.rights, guest.is_known);
+        Some(Author { rights, view: self.view(member), completed, is_known })
+    }
+
+    /// What a member means who does not see everything: the hidden elements of a collection that it sends
+    /// whole stay where they are, and those that it has not heard are hidden by now are left out.
+    pub(in crate::scope) fn meant<'a>(
+        &self,
+        graph: &Graph,
+        member: MemberId,
+        mut changes: Cow<'a, ChangeSet>,
+    ) -> (Cow<'a, ChangeSet>, Completed) {
+        let mut completed = Completed::default();
+        let Some(view) = self.view(member) else { return (changes, completed) };
+        for place in 0..changes.fragments.len() {
+            forget_hidden_edits(graph, view, &mut changes, place);
+            let Ok(fragment) = &changes.fragments[place] else { continue };
+            let Some(object) = graph.object(fragment.object) else { continue };
+            if object.model() != fragment.model || !view.sees(fragment.object) {
+                continue;
+            }
+            let meant: Vec<(usize, Vec<ObjectId>)> = fragment
+                .properties
+                .iter()
+                .enumerate()
+                .filter_map(|(slot, (property, sent))| {
+                    let Value::References(sent) = sent else { return None };
+                    let Value::References(present) = object.value(*property) else { return None };
+                    Some((slot, with_hidden(graph, view, &present, sent)?))
+                })
+                .collect();
+            for (slot, elements) in meant {
+                if let Ok(fragment) = &mut changes.to_mut().fragments[place] {
+                    let (property, value) = &mut fragment.properties[slot];
+                    *value = Value::References(elements.into());
+                    completed.insert((fragment.object, *property));
+                }
+            }
+        }
+        (changes, completed)
+    }
+
+    /// The same ChangeSet for those who look at objects without knowing who asks: what its author does not see
+    /// is nobody's.
+    pub(in crate::scope) fn blinded<'a>(
+        &self,
+        member: MemberId,
+        changes: &'a ChangeSet,
+    ) -> Cow<'a, ChangeSet> {
+        let Some(view) = self.view(member) else { return Cow::Borrowed(changes) };
+        let mut blinded = Cow::Borrowed(changes);
+        for place in 0..changes.fragments.len() {
+            let Ok(fragment) = &changes.fragments[place] else { continue };
+            if fragment.kind != FragmentKind::Add
+                && !view.sees(fragment.object)
+                && let Ok(fragment) = &mut blinded.to_mut().fragments[place]
+            {
+                fragment.object = ObjectId::NIL;
+            }
+        }
+        blinded
+    }
+
+    /// Whether there may be something that a member does not see.
+    pub(in crate::scope) fn sees_part(&self, member: MemberId) -> bool {
+        self.view(member).is_some()
+    }
+
+    /// What a member has an idea of.
+    pub(in crate::scope) fn glimpse(&self, member: MemberId) -> Glimpse<'_> {
+        Glimpse(self.view(member))
+    }
+
+    /// The same fragments without what a member may not see.
+    pub(in crate::scope) fn clip(
+        &self,
+        member: MemberId,
+        fragments: Vec<Fragment>,
+    ) -> Vec<Fragment> {
+        let Some(view) = self.view(member) else { return fragments };
+        fragments.into_iter().filter_map(|fragment| clip_fragment(view, fragment)).collect()
+    }
+
+    /// The properties of an object that a plan adds which its author may not see.
+    pub(in crate::scope) fn hidden_in_reply(
+        &self,
+        member: MemberId,
+        after: &Prospect<'_>,
+        id: ObjectId,
+    ) -> Vec<PropertyId> {
+        let Some(guest) = self.members.get(&member).filter(|guest| guest.class.is_some()) else {
+            return Vec::new();
+        };
+        let Some(object) = after.object(id) else { return Vec::new() };
+        match guest.rights.hidden(after.root(), object) {
+            Some(hidden) => hidden.to_vec(),
+            None => object.definition().properties().map(|(property, _)| property).collect(),
+        }
+    }
+
+    /// A commit was made. What its author is told beside the reply, and what the others are told.
+    pub(in crate::scope) fn follow(
+        &mut self,
+        graph: &Graph,
+        step: &Step,
+        author: Option<MemberId>,
+        open: &Bodies,
+    ) -> (Option<SharedText>, Vec<Audience>) {
+        let (mut supplement, mut audiences) = (None, Vec::new());
+        for class in self.classes.values_mut() {
+            class.state = None;
+            let Some(mut view) = class.view.take() else {
+                for dialect in [Dialect::Original, Dialect::V1] {
+                    audiences.extend(class.audience(dialect, author, open.get(dialect).cloned()));
+                }
+                continue;
+            };
+            let turn = view.follow(graph, &*class.rights, step);
+            let passage = Passage { graph, view: Some(&view), turn: &turn, step };
+            for dialect in [Dialect::Original, Dialect::V1] {
+                if class.others(dialect, author).next().is_some() {
+                    let body = encoded(graph, &passage.fragments(dialect), dialect);
+                    audiences.extend(class.audience(dialect, author, body));
+                }
+            }
+            if let Some(dialect) = author.and_then(|author| class.members.get(&author)) {
+                supplement = encoded(graph, &passage.for_author(), *dialect);
+            }
+            class.view = Some(view);
+        }
+        (supplement, audiences)
+    }
+
+    fn view(&self, member: MemberId) -> Option<&View> {
+        let guest = self.members.get(&member)?;
+        self.classes.get(&guest.class)?.view.as_ref()
+    }
+
+    fn enter(
+        &mut self,
+        graph: &Graph,
+        member: MemberId,
+        dialect: Dialect,
+        key: &Option<ClassKey>,
+        rights: &Arc<dyn Rights>,
+    ) {
+        let class = self.classes.entry(key.clone()).or_insert_with(|| Class {
+            rights: rights.clone(),
+            view: key.is_some().then(|| View::new(graph, &**rights)),
+            members: BTreeMap::new(),
+            state: None,
+        });
+        class.members.insert(member, dialect);
+    }
+
+    fn exit(&mut self, member: MemberId, key: &Option<ClassKey>) {
+        let Some(class) = self.classes.get_mut(key) else { return };
+        class.members.remove(&member);
+        if class.members.is_empty() {
+            self.classes.remove(key);
+        }
+    }
+}
+
+impl Class {
+    fn others(
+        &self,
+        dialect: Dialect,
+        author: Option<MemberId>,
+    ) -> impl Iterator<Item = MemberId> + '_ {
+        let members = self.members.iter();
+        let others =
+            members.filter(move |(id, spoken)| **spoken == dialect && Some(**id) != author);
+        others.map(|(id, _)| *id)
+    }
+
+    fn audience(
+        &self,
+        dialect: Dialect,
+        author: Option<MemberId>,
+        body: Option<SharedText>,
+    ) -> Option<Audience> {
+        let to: Arc<[MemberId]> = self.others(dialect, author).collect();
+        let body = body?;
+        (!to.is_empty()).then_some(Audience { to, body })
+    }
+}
+
+fn may_fetch(graph: &Graph, rights: &dyn Rights) -> Result<(), Denial> {
+    rights.fetch(Prospect::present(graph).root())
+}
+
+fn encoded(graph: &Graph, fragments: &[Fragment], dialect: Dialect) -> Option<SharedText> {
+    (!fragments.is_empty()).then(|| encode::fragments(graph.schema(), fragments, dialect))
+}
+
+/// An edit that takes a hidden object out, or puts something behind one, means nobody: for those who see the
+/// object it must not mean more.
+fn forget_hidden_edits(graph: &Graph, view: &View, changes: &mut Cow<'_, ChangeSet>, place: usize) {
+    let is_hidden = |id: &ObjectId| !view.sees(*id) && graph.object(*id).is_some();
+    let names_hidden = |edit: &CollectionEdit| match edit {
+        CollectionEdit::Remove { object } => is_hidden(object),
+        CollectionEdit::Insert { after, .. } => after.as_ref().is_some_and(is_hidden),
+    };
+    let Ok(fragment) = &changes.fragments[place] else { return };
+    if !fragment.collections.iter().flat_map(|(_, edits)| edits).any(names_hidden) {
+        return;
+    }
+    let Ok(fragment) = &mut changes.to_mut().fragments[place] else { return };
+    for edit in fragment.collections.iter_mut().flat_map(|(_, edits)| edits) {
+        match edit {
+            CollectionEdit::Remove { object } if is_hidden(object) => *object = ObjectId::NIL,
+            CollectionEdit::Insert { after: Some(after), .. } if is_hidden(after) => {
+                *after = ObjectId::NIL;
+            }
+            CollectionEdit::Remove { .. } | CollectionEdit::Insert { .. } => {}
+        }
+    }
+}
+
+/// A collection that was sent by somebody who does not see all of it, with what is hidden in its place: behind
+/// what it stands behind now, as far as that is still meant to be there. `None`: it is meant as it was sent.
+fn with_hidden(
+    graph: &Graph,
+    view: &View,
+    present: &[ObjectId],
+    sent: &[ObjectId],
+) -> Option<Vec<ObjectId>> {
+    let departed = |id: &ObjectId| !view.sees(*id) && view.has_departed(*id);
+    let meant: Vec<ObjectId> = sent.iter().copied().filter(|id| !departed(id)).collect();
+    // Who names what it cannot know is refused like any id that nobody has.
+    if meant.iter().any(|id| !view.sees(*id) && graph.object(*id).is_some()) {
+        return None;
+    }
+    let stays: HashSet<ObjectId> = meant.iter().copied().collect();
+    let mut behind: HashMap<Option<ObjectId>, Vec<ObjectId>> = HashMap::new();
+    let mut last = None;
+    for id in present {
+        if !view.sees(*id) {
+            behind.entry(last).or_default().push(*id);
+        } else if stays.contains(id) {
+            last = Some(*id);
+        }
+    }
+    if behind.is_empty() && meant.len() == sent.len() {
+        return None;
+    }
+    let mut complete = behind.remove(&None).unwrap_or_default();
+    for id in meant {
+        complete.push(id);
+        complete.extend(behind.remove(&Some(id)).unwrap_or_default());
+    }
+    Some(complete)
+}
