@@ -73,6 +73,7 @@ fn check(
 /// nextest runs every test in a process of its own and many test binaries at a time. Where it is not
 /// installed `cargo test` runs the same tests, slower; building nextest would take longer than that.
 fn rust(root: &Path) -> Result<Counts, String> {
+    tools::require_postgres(root)?;
     if command::exists("cargo-nextest") {
         tests(root, Runner::Nextest, &["nextest", "run", "--workspace", "--no-fail-fast"])
     } else {

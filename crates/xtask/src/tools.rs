@@ -1,4 +1,4 @@
-//! What the suite needs on the machine besides Rust: Node, and a browser where a test drives one.
+//! What the suite needs on the machine besides Rust: Node, PostgreSQL, a browser where a test drives one.
 
 use std::path::{Path, PathBuf};
 
@@ -29,22 +29,40 @@ pub fn require_browser(root: &Path) -> Result<PathBuf, String> {
     if let Some(browser) = find() {
         return Ok(browser);
     }
-    if command::exists("apt-get") {
-        for arguments in
-            [&["update"][..], &["install", "--yes", "--no-install-recommends", "chromium"]]
-        {
-            command::run(
-                root,
-                "apt-get",
-                arguments,
-                &[("DEBIAN_FRONTEND", "noninteractive".into())],
-            )?;
-        }
-    }
+    install(root, "chromium")?;
     find().ok_or_else(|| {
         format!(
             "a browser is needed for the browser tests and none of {BROWSERS:?} was found; \
                  apt-get could not install chromium"
         )
     })
+}
+
+/// PostgreSQL, whose server programs Debian keeps out of the path, installed if it is missing. The tests
+/// start clusters of their own; that of the system, should there be one, is left alone.
+pub fn require_postgres(root: &Path) -> Result<(), String> {
+    let is_there = || {
+        let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+        versions.map(|version| version.path().join("bin/initdb")).any(|initdb| initdb.exists())
+            || command::locate("initdb").is_some()
+    };
+    if !is_there() {
+        install(root, "postgresql")?;
+    }
+    let missing = "PostgreSQL is needed for the tests of its store and was not found; \
+                   apt-get could not install postgresql";
+    if is_there() { Ok(()) } else { Err(missing.to_owned()) }
+}
+
+/// Installs one of Debian's packages, where there are such.
+fn install(root: &Path, package: &str) -> Result<(), String> {
+    if command::exists("apt-get") {
+        let quiet = [("DEBIAN_FRONTEND", "noninteractive".to_owned())];
+        for arguments in
+            [&["update"][..], &["install", "--yes", "--no-install-recommends", package]]
+        {
+            command::run(root, "apt-get", arguments, &quiet)?;
+        }
+    }
+    Ok(())
 }

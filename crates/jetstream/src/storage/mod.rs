@@ -13,6 +13,8 @@ mod guarded;
 mod history;
 mod memory;
 pub mod past;
+#[cfg(feature = "postgres")]
+mod postgres;
 pub mod record;
 mod session;
 mod stored;
@@ -28,6 +30,8 @@ pub use evolution::{Evolution, Migrations};
 pub use guarded::{Call, Guarded};
 pub use history::{Horizon, Kept, Moment, Retention};
 pub use memory::MemoryStorage;
+#[cfg(feature = "postgres")]
+pub use postgres::{PostgresAddress, PostgresStorage};
 pub use session::{StoredFetch, StoredSession, TokenHash};
 pub use stored::{
     PastCommit, Rebuilt, SchemaVersion, ScopeSummary, Snapshot, Stored, StoredSchema, StoredScope,

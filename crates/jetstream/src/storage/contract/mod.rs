@@ -20,11 +20,26 @@ pub use history::*;
 pub use log::*;
 pub use sessions::*;
 
-/// One test for each sentence, for an expression that makes an empty store.
+/// One test for each sentence, for an expression that makes an empty store. `in turn:` before it makes one
+/// test of all, for stores that need something which takes long to start.
 #[macro_export]
 macro_rules! storage_contract {
-    ($storage:expr) => {
-        $crate::storage_contract! { $storage,
+    (in turn: $storage:expr) => {
+        $crate::storage_contract! { @sentences in_turn $storage }
+    };
+    (@in_turn $storage:expr, $($sentence:ident,)*) => {
+        $( $crate::storage::contract::$sentence(&$storage).await; )*
+    };
+    (@tests $storage:expr, $($sentence:ident,)*) => {
+        $(
+            #[tokio::test]
+            async fn $sentence() {
+                $crate::storage::contract::$sentence(&$storage).await;
+            }
+        )*
+    };
+    (@sentences $way:ident $storage:expr) => {
+        $crate::storage_contract! { @$way $storage,
             what_was_never_stored_is_none,
             a_new_scope_is_its_snapshot,
             appended_entries_come_back_in_order,
@@ -51,13 +66,8 @@ macro_rules! storage_contract {
             a_store_that_nothing_happened_to_is_good,
         }
     };
-    ($storage:expr, $($sentence:ident,)*) => {
-        $(
-            #[tokio::test]
-            async fn $sentence() {
-                $crate::storage::contract::$sentence(&$storage).await;
-            }
-        )*
+    ($storage:expr) => {
+        $crate::storage_contract! { @sentences tests $storage }
     };
 }
 
