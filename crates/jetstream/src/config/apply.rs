@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use super::{Config, Initial, ScopeConfig};
+use super::{Config, Initial, ScopeConfig, ServiceConfig};
 use crate::core::ids::ObjectId;
 use crate::core::model::{Fragment, FragmentKind, Graph, Rejection};
 use crate::core::scope::{Options, Procedure};
+use crate::http::Service;
 use crate::metrics::Metrics;
-use crate::scope::Scopes;
+use crate::procedure::HttpAction;
+use crate::scope::{ScopeBuilder, Scopes};
 use crate::server::{Server, ServerBuilder};
 use crate::transport::WebSocket;
 
@@ -37,17 +39,49 @@ impl Config {
 
     /// The scopes that clients can fetch. None of them is open yet.
     pub fn scopes(&self, metrics: Metrics) -> Scopes {
-        let mut builder = Scopes::builder().limits(self.limits.clone()).metrics(metrics);
+        let mut builder = Scopes::builder().limits(self.limits.clone()).metrics(metrics.clone());
         // The first that matches a name counts, and a scope's own name says more than a family's.
         let (families, single): (Vec<_>, Vec<_>) =
             self.scopes.iter().partition(|scope| scope.template.is_family());
+        // One service for all scopes: what it does in one, it does in the others.
+        let actions: Vec<_> =
+            self.procedures.iter().map(|p| self.action(&p.action, &metrics)).collect();
         for scope in single.into_iter().chain(families) {
             let graph = self.graph(scope);
-            builder =
-                builder
-                    .scope_with(&scope.template.to_string(), self.options(scope), move |_| graph());
+            let setup = self.setup(scope, &actions, &metrics);
+            let name = scope.template.to_string();
+            builder = builder.scope_set_up(&name, self.options(scope), setup, move |_| graph());
         }
         builder.build().expect("the templates were checked with the configuration")
+    }
+
+    /// Gives a scope those who decide about its changes.
+    fn setup(
+        &self,
+        scope: &ScopeConfig,
+        actions: &[Option<HttpAction>],
+        metrics: &Metrics,
+    ) -> impl Fn(ScopeBuilder) -> ScopeBuilder + use<> {
+        let named = self.procedures.iter().map(|procedure| procedure.name.clone()).zip(actions);
+        let actions: Vec<_> =
+            named.filter_map(|(name, action)| Some((name, action.clone()?))).collect();
+        let validate = self.action(&scope.validate, metrics);
+        move |mut builder| {
+            for (name, action) in &actions {
+                builder = builder.action(name.clone(), action.clone());
+            }
+            match &validate {
+                Some(action) => builder.validate(action.clone()),
+                None => builder,
+            }
+        }
+    }
+
+    fn action(&self, service: &Option<ServiceConfig>, metrics: &Metrics) -> Option<HttpAction> {
+        let ServiceConfig { request, success, options } = service.as_ref()?;
+        let service = Service::new(options.clone(), metrics.clone());
+        let service = Arc::new(service.expect("it was tried with the configuration"));
+        Some(HttpAction::new(service, request.clone(), &**success, self.limits.clone()))
     }
 
     fn options(&self, scope: &ScopeConfig) -> Options {

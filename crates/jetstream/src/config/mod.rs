@@ -21,6 +21,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use http::StatusCode;
+
 pub use check::limits::{KEYS as LIMIT_KEYS, LimitKey, Unit};
 pub use mistake::{Mistake, Mistakes};
 pub use secret::Secret;
@@ -30,6 +32,8 @@ use crate::core::ids::ObjectId;
 use crate::core::limits::Limits;
 use crate::core::model::constraint::Constraint;
 use crate::core::model::{Fragment, ModelId, ProcedureName, PropertyId, Schema, Value};
+use crate::http::ServiceOptions;
+use crate::procedure::RequestTemplate;
 use crate::scope::Template;
 use mistake::{Collector, Origin, Place, Source, Sources};
 
@@ -87,6 +91,19 @@ pub struct ScopeConfig {
     pub initial: Initial,
     /// Its bounds: its own where it has them, else the server's.
     pub limits: Limits,
+    /// Who decides about ChangeSets that are no calls of procedures.
+    pub validate: Option<ServiceConfig>,
+}
+
+/// A service that is asked about ChangeSets.
+#[derive(Debug, Clone)]
+pub struct ServiceConfig {
+    /// What it is told.
+    pub request: RequestTemplate,
+    /// The statuses of an acceptance; none: 200 to 299.
+    pub success: Vec<StatusCode>,
+    /// How it is treated.
+    pub options: ServiceOptions,
 }
 
 /// What a scope begins with.
@@ -110,6 +127,8 @@ pub struct ProcedureConfig {
     pub name: ProcedureName,
     /// What a call has to consist of.
     pub constraints: Vec<Constraint>,
+    /// Who decides about it; `None`: what meets the constraints is applied.
+    pub action: Option<ServiceConfig>,
 }
 
 impl Config {

@@ -40,6 +40,10 @@
 //!     .build();
 //! ```
 
+mod answer;
+mod http;
+mod template;
+
 use std::future::Future;
 
 use jetstream_core::ids::ScopeName;
@@ -47,6 +51,9 @@ use jetstream_core::model::{Fragment, Graph, ProcedureName, Scalar, Value};
 
 use crate::future::BoxFuture;
 use crate::server::SessionInfo;
+
+pub use http::HttpAction;
+pub use template::{BodyTemplate, RequestTemplate, TemplateError, UrlTemplate};
 
 pub use jetstream_core::scope::{Call, FragmentVerdict, Verdict};
 

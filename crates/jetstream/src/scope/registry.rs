@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 
 use super::task::Idle;
 use super::template::{Template, TemplateError};
-use super::{Scope, ScopeError};
+use super::{Scope, ScopeBuilder, ScopeError};
 use crate::metrics::Metrics;
 use crate::storage::{Evolution, Storage};
 
@@ -38,9 +38,11 @@ struct Inner {
 struct Rule {
     template: Template,
     options: Options,
+    set_up: SetUp,
     make: Make,
 }
 
+type SetUp = Box<dyn Fn(ScopeBuilder) -> ScopeBuilder + Send + Sync>;
 type Make = Box<dyn Fn(&Match) -> Result<Graph, Rejection> + Send + Sync>;
 
 /// A name that was asked for, and what the template's parameters stand for in it.
@@ -90,7 +92,7 @@ impl From<OpenError> for Rejection {
 
 /// Describes the scopes of a [`Scopes`].
 pub struct ScopesBuilder {
-    rules: Vec<(String, Option<Options>, Make)>,
+    rules: Vec<(String, Option<Options>, SetUp, Make)>,
     limits: Arc<Limits>,
     storage: Option<Arc<dyn Storage>>,
     evolution: Option<Arc<Evolution>>,
@@ -105,17 +107,29 @@ impl ScopesBuilder {
     where
         F: Fn(&Match) -> Result<Graph, Rejection> + Send + Sync + 'static,
     {
-        self.rules.push((name.to_owned(), None, Box::new(make)));
+        self.rules.push((name.to_owned(), None, Box::new(|builder| builder), Box::new(make)));
         self
     }
 
     /// The same, with limits and procedures of its own.
     #[must_use]
-    pub fn scope_with<F>(mut self, name: &str, options: Options, make: F) -> Self
+    pub fn scope_with<F>(self, name: &str, options: Options, make: F) -> Self
     where
         F: Fn(&Match) -> Result<Graph, Rejection> + Send + Sync + 'static,
     {
-        self.rules.push((name.to_owned(), Some(options), Box::new(make)));
+        self.scope_set_up(name, options, |builder| builder, make)
+    }
+
+    /// The same, with what else a [`ScopeBuilder`] can say of each new scope: who decides about its changes,
+    /// for example.
+    #[must_use]
+    pub fn scope_set_up<S, F>(mut self, name: &str, options: Options, set_up: S, make: F) -> Self
+    where
+        S: Fn(ScopeBuilder) -> ScopeBuilder + Send + Sync + 'static,
+        F: Fn(&Match) -> Result<Graph, Rejection> + Send + Sync + 'static,
+    {
+        let (set_up, make) = (Box::new(set_up), Box::new(make));
+        self.rules.push((name.to_owned(), Some(options), set_up, make));
         self
     }
 
@@ -154,11 +168,11 @@ impl ScopesBuilder {
     /// If a name is no proper template.
     pub fn build(self) -> Result<Scopes, TemplateError> {
         let mut rules = Vec::with_capacity(self.rules.len());
-        for (name, options, make) in self.rules {
+        for (name, options, set_up, make) in self.rules {
             let template = Template::parse(&name)?;
             let options = options
                 .unwrap_or_else(|| Options { limits: self.limits.clone(), ..Options::default() });
-            rules.push(Rule { template, options, make });
+            rules.push(Rule { template, options, set_up, make });
         }
         let scopes_max = self.limits.scopes_max;
         let (storage, evolution, metrics) = (self.storage, self.evolution, self.metrics);
@@ -232,6 +246,7 @@ impl Scopes {
         for (name, procedure) in &rule.options.procedures {
             builder = builder.procedure(name.clone(), procedure.clone());
         }
+        builder = (rule.set_up)(builder);
         if let Some(storage) = &inner.storage {
             builder = builder.storage(storage.clone());
         }

@@ -38,7 +38,7 @@ error: no key \"rot\" in a scope
   |
 4 | rot = \"Canvas\"
   | ^^^
-  = did you mean \"root\"? (allowed: root, limits, initial and state)
+  = did you mean \"root\"? (allowed: root, limits, initial, state and validate)
 
 error: no model \"Canvs\"
  --> jetstream.toml:5:8
@@ -411,9 +411,7 @@ fn mistakes_of_scopes() {
             ),
             (
                 "[models.A]\n[scopes.A]\nroot = \"A\"\nvalidate = {}",
-                &[
-                    "4:1 \"validate\" is not available in this version = every ChangeSet that fits the models is accepted; take the key out to allow that",
-                ],
+                &["4:12 a validation needs the key \"http\""],
             ),
             (
                 "[models.A]\n[scopes.A]\nroot = \"A\"\nnotify = {}",
@@ -510,10 +508,26 @@ fn mistakes_of_procedures() {
                 ],
             ),
             ("[procedures.\"B.add\"]", &["3:13 no model \"B\" for the procedure = models: A"]),
+            ("[procedures.\"A.add\"]\nhttp = {}", &["4:8 an HTTP service needs the key \"url\""]),
             (
-                "[procedures.\"A.add\"]\nhttp = {}",
+                "[procedures.\"A.add\"]\nhttp = { url = \"ftp://a\", methd = \"PUT\" }",
                 &[
-                    "4:1 \"http\" is not available in this version = a procedure has constraints only, and what meets them is applied; take the key out",
+                    "4:16 \"ftp://a\" is no address of a web service = for example \"http://127.0.0.1:8080/canvas/{canvas}\" with params = { canvas = \"root.uuid\" }",
+                    "4:27 no key \"methd\" in an HTTP service = did you mean \"method\"? (allowed: method, params, url, headers, body, success, timeout, retry_pause, pause, retries, calls_max, failures_max and bearer_file)",
+                ],
+            ),
+            (
+                "[scopes.A]\nroot = \"A\"\n[procedures.\"A.add\".http]\nmethod = \"GIT\"\nurl = \"http://h/{id}\"\nparams = { id = \"root.uid\", more = \"scope.name\" }\nbody = { x = \"incoming.B.add.uuid\", y = [\"'\"] }\nheaders = { \"a b\" = \"1\" }\nsuccess = [2000]\ntimeout = \"0s\"",
+                &[
+                    "6:10 no method \"GIT\" = did you mean \"GET\"? (allowed: GET, POST, PUT, PATCH and DELETE)",
+                    "8:17 no property \"uid\" on \"A\"",
+                    "8:29 the url has no {more}",
+                    "9:14 no model \"B\" in \"incoming\" = models: A",
+                    "9:42 this is no expression: mismatched input '<EOF>'",
+                    "9:42 this is no expression: token recognition error at: '''",
+                    "10:13 \"a b\" is no name of a header",
+                    "11:12 expected a status such as 200, found the integer 2000",
+                    "12:11 expected a duration from 1 on: a number of milliseconds, or a text with ms, s, min, h or d, found the string \"0s\"",
                 ],
             ),
             (
@@ -587,7 +601,7 @@ fn a_mistake_in_a_setting_names_the_flag_or_the_variable() {
         (set("scopes.A.root=B"), "--set no model \"B\" = models: A"),
         (
             set("scopes.A.rot=A"),
-            "--set no key \"rot\" in a scope = did you mean \"root\"? (allowed: root, limits, initial and state)",
+            "--set no key \"rot\" in a scope = did you mean \"root\"? (allowed: root, limits, initial, state and validate)",
         ),
         (set("scopes.B.root=A"), ""),
         (

@@ -1,6 +1,7 @@
 //! Stories of a whole server: sessions, scopes and connections, through the public API.
 
 mod client;
+mod double;
 mod world;
 
 mod application;
@@ -10,5 +11,6 @@ mod fragile;
 mod hostile;
 mod lifecycle;
 mod resume;
+mod services;
 mod slow;
 mod sync;

@@ -132,7 +132,8 @@ fn read(
     }
 }
 
-fn number(node: &Node, unit: Unit, mistakes: &mut Collector) -> Option<u64> {
+/// A number with its unit.
+pub(super) fn number(node: &Node, unit: Unit, mistakes: &mut Collector) -> Option<u64> {
     let number = match &node.value {
         Value::Integer(number) => u64::try_from(*number).ok(),
         Value::String(text) => with_unit(text, unit.suffixes()),

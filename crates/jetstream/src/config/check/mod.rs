@@ -5,6 +5,7 @@ mod models;
 mod procedures;
 mod reader;
 mod scopes;
+mod service;
 mod state;
 mod values;
 
@@ -46,7 +47,7 @@ pub(super) fn check(root: &Table, place: Place, context: &mut Context) -> Option
     let procedures: Vec<Option<ProcedureConfig>> =
         entries(reader.take("procedures"), "the procedures", context)
             .iter()
-            .map(|entry| procedures::read(entry, &checked, &mut context.mistakes))
+            .map(|entry| procedures::read(entry, &checked, &scopes, context))
             .collect();
     if let Some(entry) = reader.take("storage") {
         storage(&entry.node, &mut context.mistakes);

@@ -1,20 +1,25 @@
 //! `[procedures]`: what the ChangeSet of a procedure call may hold.
 
+use std::sync::Arc;
+
 use super::models::Checked;
 use super::reader::{Reader, allowed, array, boolean, string, table};
-use super::values;
-use crate::config::ProcedureConfig;
+use super::{Context, service, values};
 use crate::config::mistake::Collector;
 use crate::config::tree::{Entry, Node, Value as Written, quoted};
+use crate::config::{ProcedureConfig, ScopeConfig};
 use crate::core::model::constraint::{Constraint, PropertyConstraint};
-use crate::core::model::{FragmentKind, Model, ProcedureName, Property};
+use crate::core::model::{FragmentKind, Model, ModelId, ProcedureName, Property};
+use crate::procedure::RequestTemplate;
 
 /// Reads one procedure.
 pub(super) fn read(
     entry: &Entry,
     checked: &Checked,
-    mistakes: &mut Collector,
+    scopes: &[Option<ScopeConfig>],
+    context: &mut Context,
 ) -> Option<ProcedureConfig> {
+    let mistakes = &mut context.mistakes;
     let name = name(entry, checked, mistakes);
     let mut reader = Reader::open("a procedure", &entry.node, mistakes)?;
     let mut constraints = Vec::new();
@@ -23,13 +28,31 @@ pub(super) fn read(
             constraints.extend(constraint(node, checked, mistakes));
         }
     }
-    reader.later(
-        "http",
-        "a procedure has constraints only, and what meets them is applied; take the key out",
-        mistakes,
-    );
+    let http = reader.take("http");
     reader.finish(mistakes);
-    Some(ProcedureConfig { name: name?, constraints })
+    let action = http.map(|http| {
+        let root = name.as_ref().and_then(|name| root_of(name, checked, scopes));
+        let environment = RequestTemplate::environment(Arc::new(checked.schema.clone()), root);
+        service::read(&http.node, &checked.schema, &environment, context)
+    });
+    let action = action.map_or(Some(None), |action| action.map(Some))?;
+    Some(ProcedureConfig { name: name?, constraints, action })
+}
+
+/// The model of `root` in the expressions of a procedure: the model that the procedure belongs to if it is
+/// a root, else the one that all scopes have. Otherwise it cannot be known.
+fn root_of(
+    name: &ProcedureName,
+    checked: &Checked,
+    scopes: &[Option<ScopeConfig>],
+) -> Option<ModelId> {
+    let mut roots = scopes.iter().flatten().map(|scope| scope.root);
+    let (model, _) = checked.schema.find(name.parts().0)?;
+    if roots.clone().any(|root| root == model) {
+        return Some(model);
+    }
+    let first = roots.next()?;
+    roots.all(|root| root == first).then_some(first)
 }
 
 fn name(entry: &Entry, checked: &Checked, mistakes: &mut Collector) -> Option<ProcedureName> {

@@ -1,15 +1,18 @@
 //! `[scopes]`: the names that clients fetch, and what is behind them.
 
+use std::sync::Arc;
+
 use super::Context;
 use super::limits;
 use super::models::Checked;
 use super::procedures::{find_model, find_property};
 use super::reader::{Reader, string, table};
-use super::{state, values};
+use super::{service, state, values};
 use crate::config::tree::{Entry, Node, quoted};
-use crate::config::{Initial, ScopeConfig};
+use crate::config::{Initial, ScopeConfig, ServiceConfig};
 use crate::core::limits::Limits;
 use crate::core::model::Model;
+use crate::procedure::RequestTemplate;
 use crate::scope::{Template, TemplateError};
 
 /// Reads one scope, or one family of scopes.
@@ -30,12 +33,29 @@ pub(super) fn read(
         None => server.clone(),
     };
     let initial = initial(&mut reader, root, template.as_ref(), checked, &limits, context);
+    let validate = reader.take("validate").map(|entry| validate(entry, root, checked, context));
     for (key, why) in LATER {
         reader.later(key, why, &mut context.mistakes);
     }
     reader.finish(&mut context.mistakes);
     let (root, _) = checked.schema.find(root?.name())?;
-    Some(ScopeConfig { template: template?, root, initial: initial?, limits })
+    let validate = validate.map_or(Some(None), |validate| validate.map(Some))?;
+    Some(ScopeConfig { template: template?, root, initial: initial?, limits, validate })
+}
+
+/// Who decides about the ChangeSets that are no calls of procedures.
+fn validate(
+    entry: &Entry,
+    root: Option<&Model>,
+    checked: &Checked,
+    context: &mut Context,
+) -> Option<ServiceConfig> {
+    let mut reader = Reader::open("a validation", &entry.node, &mut context.mistakes)?;
+    let http = reader.require("http", &mut context.mistakes);
+    reader.finish(&mut context.mistakes);
+    let root = root.and_then(|root| checked.schema.find(root.name())).map(|(id, _)| id);
+    let environment = RequestTemplate::environment(Arc::new(checked.schema.clone()), root);
+    service::read(&http?.node, &checked.schema, &environment, context)
 }
 
 fn template(entry: &Entry, context: &mut Context) -> Option<Template> {
@@ -120,14 +140,10 @@ fn properties(
 }
 
 /// The keys of the contract that come with later versions.
-const LATER: [(&str, &str); 3] = [
+const LATER: [(&str, &str); 2] = [
     (
         "access",
         "without rules everybody may fetch and change the scope; take the key out to allow that",
-    ),
-    (
-        "validate",
-        "every ChangeSet that fits the models is accepted; take the key out to allow that",
     ),
     ("notify", "nobody is told of changes but the clients; take the key out"),
 ];
