@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::operate;
 use super::tail::Tail;
 use super::types::Language;
 use crate::config::{Setting, Variables, variables};
@@ -44,6 +45,18 @@ pub(super) enum Command {
     },
     /// Prints what is in a scope, and then what happens to it.
     Tail(Tail),
+    /// Prints the commits of a scope, or a state that it had.
+    History(operate::History),
+    /// Makes a scope what it was, as a change like any other.
+    Revert(operate::Revert),
+    /// Prints who changed what and when, as JSON lines.
+    Audit(operate::Audit),
+    /// Writes the states of scopes as JSON lines that any version reads.
+    Export(operate::Export),
+    /// Puts the scopes of an export into the store; no server may run on it.
+    Import(operate::Import),
+    /// Checks everything that is stored: checksums, and that logs lead to snapshots.
+    Verify(operate::Verify),
 }
 
 #[derive(Debug, Args)]

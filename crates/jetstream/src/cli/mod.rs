@@ -1,4 +1,4 @@
-//! The command `jetstream`: `serve`, `check`, `types`, `tail`, `--version`.
+//! The command `jetstream`: `serve`, `check`, `types`, `tail`, `history` and its like, `--version`.
 //!
 //! - `arguments`: what can be said on the command line and in the environment.
 //! - `logs`: where events go.
@@ -6,11 +6,13 @@
 //! - `inspector`: a page that shows what goes on.
 //! - `serve`: a server from its configuration to its last connection.
 //! - `types`: models as definitions in other languages.
+//! - `operate`: looking at what is stored, and changing it.
 //! - `tail`: a client that prints what happens to a scope.
 
 mod arguments;
 mod inspector;
 mod logs;
+mod operate;
 mod pages;
 mod serve;
 mod tail;
@@ -66,6 +68,12 @@ fn run(arguments: impl Iterator<Item = OsString>, environment: Vec<(String, Stri
         },
         Command::Types { file, language } => types(file.as_deref(), &settings, language),
         Command::Tail(arguments) => tail::tail(arguments),
+        Command::History(arguments) => operate::history(arguments, &settings),
+        Command::Revert(arguments) => operate::revert(arguments, &settings),
+        Command::Audit(arguments) => operate::audit(arguments, &settings),
+        Command::Export(arguments) => operate::export(arguments, &settings),
+        Command::Import(arguments) => operate::import_file(&arguments, &settings),
+        Command::Verify(arguments) => operate::verify(arguments, &settings),
     }
 }
 
@@ -93,9 +101,25 @@ fn check(file: Option<&Path>, settings: &[Setting]) -> ExitCode {
         Ok((config, name)) => {
             let (models, scopes) = (config.schema.models().len(), config.scopes.len());
             say(&format!("{name}: no mistakes; models: {models}, scopes and families: {scopes}"));
-            ExitCode::SUCCESS
+            check_store(&config)
         }
         Err(error) => refuse(&error),
+    }
+}
+
+/// Says what the configuration would do to what is stored.
+fn check_store(config: &Config) -> ExitCode {
+    match operate::changes(config) {
+        Ok(changes) => {
+            for change in changes {
+                say(&change.to_string());
+            }
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            complain(&format!("error: {error}"));
+            ExitCode::from(MISTAKEN)
+        }
     }
 }
 

@@ -9,8 +9,11 @@ use http::{Request, Response};
 use super::arguments::Logs;
 use super::inspector::Inspector;
 use super::{MISTAKEN, complain, logs, pages, say};
-use crate::config::Config;
+use crate::config::{Config, Kept, OpenError};
 use crate::future::BoxFuture;
+use crate::metrics::Metrics;
+use crate::operations::control::{self, Control};
+use crate::storage::evolution::EvolutionError;
 
 /// Serves until a signal comes.
 pub(super) fn serve(config: &Config, foreign_variables: &[String], logs: &Logs) -> ExitCode {
@@ -26,7 +29,8 @@ pub(super) fn serve(config: &Config, foreign_variables: &[String], logs: &Logs) 
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             complain(&format!("error: {error}"));
-            ExitCode::FAILURE
+            let unfit = error.get_ref().is_some_and(|inner| inner.is::<EvolutionError>());
+            if unfit { ExitCode::from(MISTAKEN) } else { ExitCode::FAILURE }
         }
     }
 }
@@ -36,7 +40,12 @@ async fn run(config: &Config) -> io::Result<()> {
     let mut signals = Signals::new()?;
     let inspector = Inspector::new(config.inspector.clone());
     let transport = config.transport().http(pages(&inspector, config.demos));
-    let server = config.server().transport(transport).start().await?;
+    let kept = open(config).await?;
+    let server = match &kept {
+        Some((kept, _)) => config.server_of(kept.scopes.clone()),
+        None => config.server(),
+    };
+    let server = server.transport(transport).start().await?;
     inspector.begin(&server);
     tracing::info!(address = %server.local_addr(), scopes = config.scopes.len(), "serving");
     let (socket, page) = if config.tls.is_some() { ("wss", "https") } else { ("ws", "http") };
@@ -59,6 +68,23 @@ async fn run(config: &Config) -> io::Result<()> {
             Err(io::Error::other(format!("{signal} for the second time: stopped at once")))
         }
     }
+}
+
+/// Opens what the scopes are kept in, if anything is to be kept, for the server and for commands.
+async fn open(config: &Config) -> io::Result<Option<(Kept, Option<Control>)>> {
+    let kept = config.open(Metrics::process()).await.map_err(|error| match error {
+        OpenError::Storage(error) => io::Error::other(error),
+        OpenError::Unfit(error) => io::Error::other(error),
+    })?;
+    let Some(kept) = kept else { return Ok(None) };
+    for change in &kept.changes {
+        tracing::info!(%change, "the models have changed");
+    }
+    let control = match &config.storage.control {
+        Some(file) => Some(control::listen(kept.operations(), file.clone()).await?),
+        None => None,
+    };
+    Ok(Some((kept, control)))
 }
 
 /// What plain HTTP requests are answered with.

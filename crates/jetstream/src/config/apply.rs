@@ -2,23 +2,76 @@
 
 use std::sync::Arc;
 
-use super::{Config, Initial, ScopeConfig, ServiceConfig};
+use super::{Config, Initial, ScopeConfig, ServiceConfig, StorageConfig};
 use crate::core::ids::ObjectId;
 use crate::core::model::{Fragment, FragmentKind, Graph, Rejection};
 use crate::core::scope::{Options, Procedure};
 use crate::http::Service;
 use crate::metrics::Metrics;
+use crate::operations::Operations;
 use crate::procedure::HttpAction;
-use crate::scope::{ScopeBuilder, Scopes};
+use crate::scope::{ScopeBuilder, Scopes, ScopesBuilder};
 use crate::server::{Server, ServerBuilder};
+use crate::storage::evolution::{Change, EvolutionError};
+use crate::storage::{Evolution, MemoryStorage, Storage, StorageError};
 use crate::transport::WebSocket;
+
+/// A store that is open, and the scopes in it.
+pub struct Kept {
+    /// The store.
+    pub storage: Arc<dyn Storage>,
+    /// The schemas that it was written with.
+    pub evolution: Arc<Evolution>,
+    /// The scopes of the configuration. None of them is open yet.
+    pub scopes: Scopes,
+    /// What has changed since the store was last opened.
+    pub changes: Vec<Change>,
+}
+
+/// Why there is no store to serve from.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The store failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// The models do not fit what is stored.
+    #[error(transparent)]
+    Unfit(#[from] EvolutionError),
+}
+
+impl Kept {
+    /// What an operator can do with it.
+    pub fn operations(&self) -> Operations {
+        Operations::new(self.storage.clone(), self.evolution.clone(), self.scopes.clone())
+    }
+}
+
+impl StorageConfig {
+    /// Whether everything is gone with the process.
+    pub const fn is_memory(&self) -> bool {
+        true
+    }
+
+    /// The store, if scopes are to be kept beyond their use.
+    fn open(&self) -> Option<Arc<dyn Storage>> {
+        if self.retention.is_none() && self.control.is_none() {
+            return None;
+        }
+        let storage = self.retention.map_or_else(MemoryStorage::new, MemoryStorage::keeping);
+        Some(Arc::new(storage))
+    }
+}
 
 impl Config {
     /// A server with the scopes, the limits and the metrics of the configuration. It still needs a
     /// transport, such as [`transport`](Self::transport).
     pub fn server(&self) -> ServerBuilder {
-        let server =
-            Server::builder().limits(self.limits.clone()).scopes(self.scopes(Metrics::process()));
+        self.server_of(self.scopes(Metrics::process()))
+    }
+
+    /// The same, with scopes that are there already.
+    pub fn server_of(&self, scopes: Scopes) -> ServerBuilder {
+        let server = Server::builder().limits(self.limits.clone()).scopes(scopes);
         match &self.metrics {
             Some(address) => server.admin(address),
             None => server,
@@ -39,7 +92,30 @@ impl Config {
 
     /// The scopes that clients can fetch. None of them is open yet.
     pub fn scopes(&self, metrics: Metrics) -> Scopes {
-        let mut builder = Scopes::builder().limits(self.limits.clone()).metrics(metrics.clone());
+        self.scopes_of(Scopes::builder(), metrics)
+    }
+
+    /// Opens what the scopes are kept in, if anything is to be kept, and makes sure that the models fit what
+    /// is there before anything is written.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be opened, or the models do not fit.
+    pub async fn open(&self, metrics: Metrics) -> Result<Option<Kept>, OpenError> {
+        let Some(storage) = self.storage.open() else { return Ok(None) };
+        let stored = storage.schemas().await?;
+        let step = Evolution::step(&stored, &self.schema, &self.migrations)?;
+        if let Some(schema) = step.add {
+            storage.add_schema(schema).await?;
+        }
+        let evolution = Arc::new(step.evolution);
+        let builder = Scopes::builder().kept_in(storage.clone(), evolution.clone());
+        let scopes = self.scopes_of(builder, metrics);
+        Ok(Some(Kept { storage, evolution, scopes, changes: step.changes }))
+    }
+
+    fn scopes_of(&self, builder: ScopesBuilder, metrics: Metrics) -> Scopes {
+        let mut builder = builder.limits(self.limits.clone()).metrics(metrics.clone());
         // The first that matches a name counts, and a scope's own name says more than a family's.
         let (families, single): (Vec<_>, Vec<_>) =
             self.scopes.iter().partition(|scope| scope.template.is_family());

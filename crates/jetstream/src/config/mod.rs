@@ -23,6 +23,7 @@ use std::sync::Arc;
 
 use http::StatusCode;
 
+pub use apply::{Kept, OpenError};
 pub use check::limits::{KEYS as LIMIT_KEYS, LimitKey, Unit};
 pub use mistake::{Mistake, Mistakes};
 pub use secret::Secret;
@@ -35,6 +36,7 @@ use crate::core::model::{Fragment, ModelId, ProcedureName, PropertyId, Schema, V
 use crate::http::ServiceOptions;
 use crate::procedure::RequestTemplate;
 use crate::scope::Template;
+use crate::storage::{Migrations, Retention};
 use mistake::{Collector, Origin, Place, Source, Sources};
 
 /// Everything that a configuration file says, checked.
@@ -56,6 +58,10 @@ pub struct Config {
     pub procedures: Vec<ProcedureConfig>,
     /// The bounds of the server.
     pub limits: Limits,
+    /// Where and how long scopes are kept.
+    pub storage: StorageConfig,
+    /// What becomes of what is stored when the models change.
+    pub migrations: Migrations,
     /// Where metrics and health are served, as `host:port`.
     pub metrics: Option<String>,
     /// Who may look at the page `/inspector`.
@@ -69,6 +75,15 @@ pub struct InspectorConfig {
     pub enabled: bool,
     /// What one has to know for it. Without it nobody may look but who is on the same machine.
     pub token: Option<Secret>,
+}
+
+/// Where and how long scopes are kept.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StorageConfig {
+    /// How much of the past is kept; `None`: as much as the store keeps by itself.
+    pub retention: Option<Retention>,
+    /// The file by which commands find the running server; `None`: they do not.
+    pub control: Option<PathBuf>,
 }
 
 /// The files of a certificate, in PEM.

@@ -250,7 +250,7 @@ fn spelled_as_variable(key: &str) -> String {
 }
 
 /// The keys with which every path begins.
-pub(super) const TOP_LEVEL_KEYS: [&str; 13] = [
+pub(super) const TOP_LEVEL_KEYS: [&str; 14] = [
     "listen",
     "tls",
     "origins",
@@ -261,6 +261,7 @@ pub(super) const TOP_LEVEL_KEYS: [&str; 13] = [
     "scopes",
     "procedures",
     "storage",
+    "migrations",
     "metrics",
     "inspector",
     "authentication",

@@ -35,8 +35,7 @@ impl World {
         let evolution = Arc::new(Evolution::only(schema(|s| s)));
         let kept = evolution.clone();
         let scopes = Scopes::builder()
-            .storage((*storage).clone())
-            .evolution(evolution.clone())
+            .kept_in(storage.clone(), evolution.clone())
             .scope("Canvas", move |_| {
                 let (_, schema) = kept.present();
                 Ok(Graph::new(schema.clone(), id(0), schema.find("Canvas").unwrap().0))

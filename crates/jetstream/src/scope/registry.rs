@@ -147,10 +147,11 @@ impl ScopesBuilder {
         self
     }
 
-    /// The schemas that the store was written with, the last of which is that of the scopes.
+    /// Keeps the scopes in a store that others hold as well, with all the schemas that it was written with;
+    /// the last of them is that of the scopes.
     #[must_use]
-    pub fn evolution(mut self, evolution: Arc<Evolution>) -> Self {
-        self.evolution = Some(evolution);
+    pub fn kept_in(mut self, storage: Arc<dyn Storage>, evolution: Arc<Evolution>) -> Self {
+        (self.storage, self.evolution) = (Some(storage), Some(evolution));
         self
     }
 

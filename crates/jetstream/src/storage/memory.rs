@@ -17,10 +17,11 @@ use super::{
 };
 use crate::future::BoxFuture;
 
-/// Keeps everything in memory, and nothing of the past. Clones share what they keep.
+/// Keeps everything in memory; of the past nothing, unless it is told to. Clones share what they keep.
 #[derive(Debug, Clone)]
 pub struct MemoryStorage {
     contents: Arc<Mutex<Contents>>,
+    retention: Retention,
     /// Always good: there is no disk that could fail.
     health: watch::Sender<StorageHealth>,
 }
@@ -48,7 +49,12 @@ struct Log {
 impl MemoryStorage {
     /// A store without any scope.
     pub fn new() -> Self {
-        Self { contents: Arc::default(), health: watch::Sender::default() }
+        Self::keeping(Retention::NONE)
+    }
+
+    /// The same, with so much of the past of each scope.
+    pub fn keeping(retention: Retention) -> Self {
+        Self { contents: Arc::default(), retention, health: watch::Sender::default() }
     }
 
     /// What a question finds or changes, at once.
@@ -224,7 +230,7 @@ impl Storage for MemoryStorage {
     }
 
     fn retention(&self) -> Retention {
-        Retention::NONE
+        self.retention
     }
 
     fn snapshot_at<'a>(

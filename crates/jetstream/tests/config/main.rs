@@ -5,6 +5,7 @@ mod mistakes;
 mod robustness;
 mod scopes;
 mod state;
+mod storage;
 
 use std::path::Path;
 

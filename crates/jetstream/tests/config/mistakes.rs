@@ -22,7 +22,7 @@ fn with_settings(text: &str, settings: &[Setting]) -> Vec<String> {
 }
 
 /// Each text, between `before` and `after`, has exactly these mistakes.
-fn check(before: &str, after: &str, cases: &[(&str, &[&str])]) {
+pub(crate) fn check(before: &str, after: &str, cases: &[(&str, &[&str])]) {
     for (text, expected) in cases {
         assert_eq!(mistakes(&format!("{before}{text}{after}")), *expected, "{text}");
     }
@@ -62,13 +62,13 @@ fn mistakes_of_the_server() {
             (
                 "lisen = \"a:1\"",
                 &[
-                    "1:1 no key \"lisen\" in the configuration = did you mean \"listen\"? (allowed: listen, tls, origins, demos, limits, enumerations, models, scopes, procedures, storage, metrics and inspector)",
+                    "1:1 no key \"lisen\" in the configuration = did you mean \"listen\"? (allowed: listen, tls, origins, demos, limits, enumerations, models, scopes, procedures, storage, migrations, metrics and inspector)",
                 ],
             ),
             (
                 "zebra = 1",
                 &[
-                    "1:1 no key \"zebra\" in the configuration = keys: listen, tls, origins, demos, limits, enumerations, models, scopes, procedures, storage, metrics and inspector",
+                    "1:1 no key \"zebra\" in the configuration = keys: listen, tls, origins, demos, limits, enumerations, models, scopes, procedures, storage, migrations, metrics and inspector",
                 ],
             ),
             (

@@ -7,6 +7,7 @@ mod reader;
 mod scopes;
 mod service;
 mod state;
+mod storage;
 mod values;
 
 use std::path::PathBuf;
@@ -49,9 +50,8 @@ pub(super) fn check(root: &Table, place: Place, context: &mut Context) -> Option
             .iter()
             .map(|entry| procedures::read(entry, &checked, &scopes, context))
             .collect();
-    if let Some(entry) = reader.take("storage") {
-        storage(&entry.node, &mut context.mistakes);
-    }
+    let storage = storage::storage(reader.take("storage"), context);
+    let migrations = storage::migrations(reader.take("migrations"), &mut context.mistakes);
     let metrics = reader.take("metrics").map(|entry| metrics(&entry.node, &mut context.mistakes));
     let inspector = inspector(reader.take("inspector"), demos == Some(Some(true)), context);
     reader.later(
@@ -69,6 +69,8 @@ pub(super) fn check(root: &Table, place: Place, context: &mut Context) -> Option
         scopes: scopes.into_iter().collect::<Option<_>>()?,
         procedures: procedures.into_iter().collect::<Option<_>>()?,
         limits,
+        storage: storage?,
+        migrations: migrations?,
         metrics: metrics.map_or(Some(None), |metrics| metrics.map(Some))?,
         inspector: inspector?,
     })
@@ -129,24 +131,6 @@ fn origins(node: &Node, mistakes: &mut Collector) -> Option<Vec<String>> {
     };
     let origins: Vec<_> = elements.iter().map(|element| origin(element, mistakes)).collect();
     origins.into_iter().collect()
-}
-
-fn storage(node: &Node, mistakes: &mut Collector) {
-    let Some(mut reader) = Reader::open("[storage]", node, mistakes) else { return };
-    let memory = reader.take("memory");
-    if let Some(entry) = memory
-        && boolean(&entry.node, mistakes) == Some(false)
-    {
-        mistakes.add_with_help(
-            entry.node.place,
-            "a store other than memory is not available in this version",
-            "memory = true: scopes live as long as the server",
-        );
-    }
-    let why = "scopes are kept in memory and live as long as the server: memory = true";
-    reader.later("path", why, mistakes);
-    reader.later("postgres", why, mistakes);
-    reader.finish(mistakes);
 }
 
 fn metrics(node: &Node, mistakes: &mut Collector) -> Option<String> {

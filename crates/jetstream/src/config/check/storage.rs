@@ -1,0 +1,99 @@
+//! `[storage]` and `[migrations]`: where scopes are kept, and what becomes of them when the models change.
+
+use super::Context;
+use super::limits::{Unit, number};
+use super::reader::{Reader, boolean, string, table};
+use crate::config::StorageConfig;
+use crate::config::mistake::Collector;
+use crate::config::tree::{Entry, Node, quoted};
+use crate::storage::evolution::Migration;
+use crate::storage::{Migrations, Retention};
+
+/// Reads `[storage]`.
+pub(super) fn storage(entry: Option<&Entry>, context: &mut Context) -> Option<StorageConfig> {
+    let Some(entry) = entry else { return Some(StorageConfig::default()) };
+    let mistakes = &mut context.mistakes;
+    let mut reader = Reader::open("[storage]", &entry.node, mistakes)?;
+    if let Some(entry) = reader.take("memory")
+        && boolean(&entry.node, mistakes) == Some(false)
+    {
+        mistakes.add_with_help(
+            entry.node.place,
+            "a store other than memory is not available in this version",
+            "memory = true: scopes live as long as the server",
+        );
+    }
+    let retention = reader.take("retention").map(|entry| retention(&entry.node, mistakes));
+    let control = reader.take("control");
+    let control = control.map(|entry| string(&entry.node, "the name of a file", mistakes));
+    let why = "scopes are kept in memory and live as long as the server: memory = true";
+    reader.later("path", why, mistakes);
+    reader.later("postgres", why, mistakes);
+    reader.finish(mistakes);
+    let control = control.map_or(Some(None), |name| name.map(Some))?;
+    Some(StorageConfig {
+        retention: retention.map_or(Some(None), |retention| retention.map(Some))?,
+        control: control.map(|name| context.directory.join(name)),
+    })
+}
+
+fn retention(node: &Node, mistakes: &mut Collector) -> Option<Retention> {
+    let mut reader = Reader::open("a retention", node, mistakes)?;
+    let age = reader.take("age").map(|entry| number(&entry.node, Unit::Milliseconds, mistakes));
+    let size = reader.take("size").map(|entry| number(&entry.node, Unit::Bytes, mistakes));
+    reader.finish(mistakes);
+    let default = Retention::default();
+    Some(Retention {
+        age_ms_max: age.unwrap_or(Some(default.age_ms_max))?,
+        bytes_max: size.unwrap_or(Some(default.bytes_max))?,
+    })
+}
+
+/// Reads `[migrations]`. What the entries are about is only known together with a store.
+pub(super) fn migrations(entry: Option<&Entry>, mistakes: &mut Collector) -> Option<Migrations> {
+    let Some(entry) = entry else { return Some(Migrations::new()) };
+    let entries = table(&entry.node, "the migrations", mistakes)?;
+    let read: Vec<_> = entries.0.iter().map(|entry| migration(entry, mistakes)).collect();
+    let mut migrations = Migrations::new();
+    for (entry, migration) in entries.0.iter().zip(read) {
+        migrations = migrations.entry(&entry.key, migration?);
+    }
+    Some(migrations)
+}
+
+fn migration(entry: &Entry, mistakes: &mut Collector) -> Option<Migration> {
+    let parts: Vec<&str> = entry.key.split('.').collect();
+    if parts.len() > 2 || parts.iter().any(|part| part.is_empty()) {
+        let message = format!("{} is neither a model nor a property of one", quoted(&entry.key));
+        let help = "an entry is about a model or a property: \"Shape\" = …, \"Shape.colour\" = …";
+        mistakes.add_with_help(entry.key_place, message, help);
+        return None;
+    }
+    let mut reader = Reader::open("a migration", &entry.node, mistakes)?;
+    let drop = reader.take("drop").map(|entry| boolean(&entry.node, mistakes));
+    let rename = reader.take("rename").map(|entry| string(&entry.node, "a name", mistakes));
+    let convert =
+        reader.take("convert").map(|entry| string(&entry.node, "an expression", mistakes));
+    reader.finish(mistakes);
+    let text = |read: Option<Option<&str>>| {
+        read.map_or(Some(None), |text| text.map(|text| Some(text.to_owned())))
+    };
+    match (drop, text(rename)?, text(convert)?) {
+        (Some(Some(true)), None, None) => Some(Migration::Drop),
+        // A mistake in it was told of.
+        (Some(None), ..) => None,
+        (None, rename, convert) if rename.is_some() || convert.is_some() => {
+            if parts.len() == 1 && convert.is_some() {
+                let message = "the objects of a model cannot be converted, their properties can";
+                mistakes.add(entry.node.place, message);
+                return None;
+            }
+            Some(Migration::Keep { rename, convert })
+        }
+        _ => {
+            let help = "{ drop = true }, { rename = \"…\" }, { convert = \"…\" }, or the last two";
+            mistakes.add_with_help(entry.node.place, "a migration says what becomes of it", help);
+            None
+        }
+    }
+}
