@@ -14,7 +14,6 @@ mod state;
 mod tell;
 mod told;
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 

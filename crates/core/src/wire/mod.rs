@@ -3,6 +3,7 @@
 //! - [`message`]: the messages of the protocol as data.
 //! - [`decode`]: a frame's text into messages.
 //! - [`change_set`]: raw fragments into a typed [`ChangeSet`](crate::model::ChangeSet).
+//! - [`update`]: what a backend wants to have changed, by paths, into a ChangeSet.
 //! - [`encode`]: messages, fragments and states into text.
 //! - [`mod@print`]: numbers and texts as JavaScript would print them.
 
@@ -13,3 +14,4 @@ pub mod decode;
 pub mod encode;
 mod json;
 pub mod print;
+pub mod update;

@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use super::{Config, Initial, ScopeConfig, ServiceConfig, StorageConfig};
-use crate::core::ids::ObjectId;
 use crate::core::model::{Fragment, FragmentKind, Graph, Rejection};
 use crate::core::scope::{Options, Procedure};
 use crate::http::Service;
 use crate::metrics::Metrics;
 use crate::operations::Operations;
 use crate::procedure::HttpAction;
-use crate::scope::{ScopeBuilder, Scopes, ScopesBuilder};
+use crate::scope::{ScopeBuilder, Scopes, ScopesBuilder, new_object_id};
 use crate::server::{Server, ServerBuilder};
 use crate::storage::evolution::{Change, EvolutionError};
 use crate::storage::{Evolution, MemoryStorage, Storage, StorageError};
@@ -190,10 +189,4 @@ impl Config {
             Ok(graph.expect("what a scope begins with was checked with the configuration"))
         }
     }
-}
-
-fn new_object_id() -> ObjectId {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).expect("the system has a source of randomness");
-    ObjectId::from_random_bytes(bytes)
 }

@@ -21,11 +21,15 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
-use jetstream_core::ids::{MemberId, MessageIndex, Revision, ScopeIndex, ScopeName, SessionId};
+use jetstream_core::ids::{
+    MemberId, MessageIndex, ObjectId, Revision, ScopeIndex, ScopeName, SessionId,
+};
+use jetstream_core::limits::Limits;
 use jetstream_core::model::{ChangeSet, Graph, Rejection, Schema};
 use jetstream_core::session::Delivery;
 use jetstream_core::time::Now;
 use jetstream_core::wire::message::Dialect;
+use jetstream_core::wire::update::Update;
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -253,6 +257,23 @@ impl Scope {
         Ok((updated, result))
     }
 
+    /// Changes the scope as a backend's update says, all or nothing: paths lead to where the objects are when
+    /// it is its turn. An update that does not fit is refused like a ChangeSet of one fragment.
+    ///
+    /// # Errors
+    ///
+    /// If the scope is closed.
+    pub async fn update_by(&self, update: Update) -> Result<Updated, ScopeError> {
+        self.ask_update(Box::new(move |graph| {
+            // The application is trusted with sizes; how many objects there may be is judged as always.
+            let changes = update.change_set(graph, &Limits::default(), &mut new_object_id);
+            let refused =
+                |refusal| ChangeSet { fragments: vec![Err(refusal)], ..ChangeSet::default() };
+            changes.unwrap_or_else(refused)
+        }))
+        .await
+    }
+
     /// Looks at the objects, as they are when everything that was asked before is done, stored and told.
     /// While the function runs, the scope stands still.
     ///
@@ -376,6 +397,13 @@ impl Scope {
     pub(crate) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
+}
+
+/// An id that no object has.
+pub(crate) fn new_object_id() -> ObjectId {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).expect("the system has a source of randomness");
+    ObjectId::from_random_bytes(bytes)
 }
 
 impl fmt::Debug for Scope {

@@ -287,6 +287,19 @@ async fn a_scope_of_a_family_is_closed_when_idle_and_comes_back_as_it_was() {
     assert_eq!(again.read(count).await.unwrap(), is(5.0));
 }
 
+#[tokio::test]
+async fn an_update_by_paths_changes_the_scope_or_is_refused() {
+    let scope = Scope::new("Counter", graph());
+    let update = |text: &str| Update::parse(text).unwrap();
+    let set = update(r#"{"query": null, "update": {"$set": {"count": 7}}}"#);
+    assert_eq!(scope.update_by(set).await.unwrap().accepted(), Ok(Revision(1)));
+    assert_eq!(scope.read(count).await.unwrap(), is(7.0));
+    let wrong = update(r#"{"query": null, "update": {"$set": {"cuont": 8}}}"#);
+    let refused = scope.update_by(wrong).await.unwrap().accepted().unwrap_err();
+    assert_eq!(refused.message, "cuont: no property \"cuont\" on \"Counter\"");
+    assert_eq!(scope.revision(), Revision(1));
+}
+
 /// A scope whose changes an action decides about.
 fn validated(action: impl crate::procedure::Action) -> Scope {
     Scope::builder("Counter", graph()).validate(action).build()
