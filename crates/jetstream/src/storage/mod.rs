@@ -7,6 +7,8 @@
 
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
+#[cfg(feature = "embedded")]
+pub mod embedded;
 mod error;
 pub mod evolution;
 mod guarded;
@@ -25,6 +27,8 @@ use tokio::sync::watch;
 
 use crate::future::BoxFuture;
 
+#[cfg(feature = "embedded")]
+pub use embedded::{EmbeddedOptions, EmbeddedStorage, OpeningReport};
 pub use error::{StorageError, StorageHealth};
 pub use evolution::{Evolution, Migrations};
 pub use guarded::{Call, Guarded};

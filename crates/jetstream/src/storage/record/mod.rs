@@ -66,11 +66,16 @@ impl Place<'_> {
 
 /// Writes entries that come after a position.
 pub fn write_entries(scope: &StoredScope, after: Position, entries: &[Entry]) -> Record {
+    Place::Entries(&scope.name, after).seal(entries_text(scope, entries))
+}
+
+/// The same for a store that only learns later where the entries belong, and seals the text then.
+pub fn entries_text(scope: &StoredScope, entries: &[Entry]) -> String {
     let mut out = begin(scope, 256 * entries.len());
     out.push_str("\"entries\":[");
     separated(&mut out, entries, |out, entry| write_entry(out, &scope.schema, entry));
     out.push_str("]}");
-    Place::Entries(&scope.name, after).seal(out)
+    out
 }
 
 /// Writes a snapshot.

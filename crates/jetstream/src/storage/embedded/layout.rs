@@ -1,0 +1,120 @@
+//! The tables, and how a connection to them is opened.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::trouble::Trouble;
+
+/// The names of the files in a store's folder.
+pub(super) const DATABASE: &str = "jetstream.db";
+pub(super) const LOG_AHEAD: &str = "jetstream.db-wal";
+pub(super) const LOCK: &str = "lock";
+pub(super) const RESERVE: &str = "reserve";
+
+/// "JETS": what kind of database this is.
+const APPLICATION: i64 = 0x4a45_5453;
+
+/// The form of the tables.
+const VERSION: i64 = 1;
+
+/// `log` only grows at its end and is deleted from its beginning, scope by scope. A row is what one scope
+/// appended at a time: entries after `position`, the last of which left the scope at `revision` and `time`.
+/// `total` sums up the bytes of the scope's rows until here, so that no one has to.
+///
+/// A snapshot is cut into parts, so that none of its transactions is long; it is there when its row is.
+///
+/// `garbage` is what is not needed any more and deleted bit by bit: 0 a snapshot that is being written,
+/// 1 the parts of a snapshot, 2 rows of a scope before a position.
+const TABLES: &str = "
+    CREATE TABLE meta(key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+    INSERT INTO meta VALUES('probe', 0);
+    CREATE TABLE scopes(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE);
+    CREATE TABLE log(
+        id INTEGER PRIMARY KEY, scope INTEGER NOT NULL, position INTEGER NOT NULL,
+        entries INTEGER NOT NULL, revision INTEGER NOT NULL, time INTEGER NOT NULL,
+        total INTEGER NOT NULL, crc INTEGER NOT NULL, record BLOB NOT NULL
+    );
+    CREATE INDEX log_of_scope ON log(scope, position);
+    CREATE TABLE snapshots(
+        id INTEGER PRIMARY KEY, scope INTEGER NOT NULL, position INTEGER NOT NULL,
+        revision INTEGER NOT NULL, time INTEGER NOT NULL, total INTEGER NOT NULL,
+        bytes INTEGER NOT NULL, schema INTEGER NOT NULL, crc INTEGER NOT NULL
+    );
+    CREATE UNIQUE INDEX snapshots_of_scope ON snapshots(scope, position);
+    CREATE TABLE parts(
+        id INTEGER PRIMARY KEY, snapshot INTEGER NOT NULL, part INTEGER NOT NULL,
+        record BLOB NOT NULL
+    );
+    CREATE UNIQUE INDEX parts_of_snapshot ON parts(snapshot, part);
+    CREATE TABLE garbage(
+        id INTEGER PRIMARY KEY, kind INTEGER NOT NULL, object INTEGER NOT NULL,
+        until INTEGER NOT NULL
+    );
+    CREATE TABLE sessions(
+        id INTEGER PRIMARY KEY, token BLOB NOT NULL UNIQUE, crc INTEGER NOT NULL,
+        record TEXT NOT NULL
+    );
+    CREATE TABLE schemas(version INTEGER PRIMARY KEY, text TEXT NOT NULL);
+";
+
+/// A connection to the database in a folder; `vfs` is how SQLite reaches the disk, if not as usual.
+pub(super) fn connect(folder: &Path, vfs: Option<&str>) -> Result<Connection, Trouble> {
+    let path = folder.join(DATABASE);
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = match vfs {
+        Some(vfs) => Connection::open_with_flags_and_vfs(path, flags, vfs)?,
+        None => Connection::open_with_flags(path, flags)?,
+    };
+    connection.busy_timeout(BUSY)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    // Checkpoints have a thread of their own.
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    // A page whose cells do not fit is found when it is read, and not when it is written again.
+    connection.pragma_update(None, "cell_size_check", true)?;
+    connection.pragma_update(None, "trusted_schema", false)?;
+    Ok(connection)
+}
+
+/// A connection that only reads.
+pub(super) fn connect_reader(folder: &Path, vfs: Option<&str>) -> Result<Connection, Trouble> {
+    let connection = connect(folder, vfs)?;
+    connection.pragma_update(None, "query_only", true)?;
+    Ok(connection)
+}
+
+/// Makes the tables, or sees that they are ours.
+pub(super) fn prepare(connection: &Connection) -> Result<(), Trouble> {
+    let pragma = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let (application, version) = (pragma("application_id")?, pragma("user_version")?);
+    match (application, version) {
+        (0, 0) if is_empty(connection)? => {
+            let begin = format!(
+                "BEGIN IMMEDIATE; {TABLES} PRAGMA application_id = {APPLICATION};
+                 PRAGMA user_version = {VERSION}; COMMIT;"
+            );
+            Ok(connection.execute_batch(&begin)?)
+        }
+        (APPLICATION, VERSION) => Ok(()),
+        (APPLICATION, later) => Err(Trouble::Foreign(format!(
+            "the store has the form {later}; this version of the program knows the form {VERSION}"
+        ))),
+        _ => Err(Trouble::Foreign("the file is the database of another program".to_owned())),
+    }
+}
+
+fn is_empty(connection: &Connection) -> Result<bool, Trouble> {
+    let tables = "SELECT count(*) FROM sqlite_schema";
+    Ok(connection.query_row(tables, [], |row| row.get::<_, i64>(0))? == 0)
+}
+
+/// How long a connection waits for another one of ours. Only checkpoints and recovery take such locks.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// How many prepared statements a connection keeps: all that there are.
+const STATEMENTS: usize = 64;
