@@ -99,9 +99,13 @@ struct Record {
 
 /// Past so many changes that somebody has not acknowledged, the oldest are forgotten.
 const LOG_MAX: usize = 100_000;
-/// Past so many versions of one collection, the oldest are forgotten: a member that has not seen that
-/// much is understood as if it had seen more.
-const VERSIONS_MAX: usize = 64;
+/// Past so many versions of one collection, the oldest are forgotten, but for those that somebody has
+/// seen last. A client that was cut off goes on editing, and any of the versions since then may be what it
+/// had: the collections that people edit together are short, and of those many are kept.
+const VERSIONS_MAX: usize = 1_024;
+/// Of long collections there are fewer versions: to understand an edit each is looked at.
+const VERSIONS_MIN: usize = 64;
+const VERSION_ELEMENTS_EACH: usize = 100_000;
 /// Past so many elements of all versions together, the oldest are forgotten, 32 MB of ids: some twenty
 /// versions of the longest collection that fits into a message.
 const VERSION_ELEMENTS_MAX: usize = 2_000_000;
@@ -319,9 +323,25 @@ impl Told {
         self.version_elements += elements.len();
         let versions = self.versions.entry(place).or_default();
         versions.push_back(Version { revision, elements });
-        if versions.len() > VERSIONS_MAX {
-            self.drop_first_version(place);
+        let length = versions.back().map_or(0, |version| version.elements.len());
+        if versions.len() > versions_max(length) {
+            self.drop_spare_version(place);
         }
+    }
+
+    /// Drops the oldest version that is not the last that some member has surely seen. A member that was
+    /// away for many versions is understood by that one: what has come since is then not in its array
+    /// for a reason that is known, and is not taken out.
+    fn drop_spare_version(&mut self, place: Place) {
+        let Some(versions) = self.versions.get_mut(&place) else { return };
+        let mut seen = vec![false; versions.len()];
+        for record in self.members.values() {
+            let later = versions.partition_point(|version| version.revision <= record.seen);
+            seen[later.saturating_sub(1)] = true;
+        }
+        let spare = seen.iter().position(|seen| !seen).unwrap_or_default();
+        let dropped = versions.remove(spare);
+        self.version_elements -= dropped.map_or(0, |version| version.elements.len());
     }
 
     fn drop_first_version(&mut self, place: Place) {
@@ -493,6 +513,11 @@ impl Told {
     }
 }
 
+/// How many versions of a collection of this length are kept.
+fn versions_max(length: usize) -> usize {
+    (VERSION_ELEMENTS_EACH / length.max(1)).clamp(VERSIONS_MIN, VERSIONS_MAX)
+}
+
 fn sets_collection(fragment: &Fragment) -> bool {
     let mut values = fragment.properties.iter().map(|(_, value)| value);
     values.any(|value| matches!(value, Value::References(_) | Value::Scalars(_)))
@@ -583,6 +608,28 @@ fn write_dates_as_text(graph: &Graph, fragment: &mut Fragment) {
 mod tests {
     use super::*;
     use crate::model::Schema;
+
+    #[test]
+    fn of_many_versions_those_that_somebody_has_seen_last_stay() {
+        let id = |number| ObjectId::from_uuid(uuid::Uuid::from_u128(number));
+        let schema =
+            Schema::builder().model("Node", |m| m.property("all", "[Node]")).build().unwrap();
+        let (node, model) = schema.find("Node").unwrap();
+        let (all, _) = model.find("all").unwrap();
+        let root = Fragment::new(FragmentKind::Change, id(1), node)
+            .with(all, Value::References([id(1)].into()));
+        let graph = Graph::from_state(Arc::new(schema), id(1), vec![root]).unwrap();
+        let mut told = Told::default();
+        for (member, seen) in [(1, 0), (2, 30)] {
+            told.join(MemberId(member), Revision(seen));
+        }
+        let place = (id(1), all);
+        told.before(&graph, Revision(0), &[place]);
+        (1..=1_500).for_each(|revision| told.after(&graph, Revision(revision), None, &[place]));
+        let kept: Vec<u64> = told.versions[&place].iter().map(|v| v.revision.0).collect();
+        assert_eq!((kept.len(), &kept[..3]), (VERSIONS_MAX, &[0, 30, 479][..]));
+        assert_eq!(told.version_elements, VERSIONS_MAX);
+    }
 
     #[test]
     fn versions_of_large_collections_are_kept_within_their_bound() {
