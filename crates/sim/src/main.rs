@@ -1,4 +1,5 @@
-//! `jetstream-sim --seeds 1000 [--start N] [--trace SEED]`: runs worlds and says what they showed.
+//! `jetstream-sim --seeds 1000 [--start N] [--trace SEED] [--together]`: runs worlds and says what they
+//! showed.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -12,26 +13,36 @@ struct Asked {
     seeds: u64,
     start: u64,
     trace: Option<u64>,
+    /// Worlds in which clients of both kinds edit together.
+    together: bool,
+}
+
+impl Asked {
+    fn run(&self, seed: u64, traced: bool) -> Report {
+        if self.together { run::together(seed, traced) } else { run::seed(seed, traced) }
+    }
 }
 
 fn main() -> ExitCode {
     let asked = match read(std::env::args().skip(1)) {
         Ok(asked) => asked,
         Err(mistake) => {
-            say(&format!("{mistake}\nusage: jetstream-sim [--seeds N] [--start N] [--trace SEED]"));
+            say(&format!(
+                "{mistake}\nusage: jetstream-sim [--seeds N] [--start N] [--trace SEED] [--together]"
+            ));
             return ExitCode::from(2);
         }
     };
     // A panic is reported with its seed; the place where it happened is still printed.
     let failed = match asked.trace {
-        Some(seed) => show(seed),
+        Some(seed) => show(&asked, seed),
         None => run_all(&asked),
     };
     if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
 fn read(mut args: impl Iterator<Item = String>) -> Result<Asked, String> {
-    let mut asked = Asked { seeds: 100, start: 0, trace: None };
+    let mut asked = Asked { seeds: 100, start: 0, trace: None, together: false };
     while let Some(arg) = args.next() {
         let mut number = || {
             let text = args.next().ok_or(format!("{arg} needs a number"))?;
@@ -40,6 +51,7 @@ fn read(mut args: impl Iterator<Item = String>) -> Result<Asked, String> {
         match arg.as_str() {
             "--seeds" => asked.seeds = number()?,
             "--start" => asked.start = number()?,
+            "--together" => asked.together = true,
             "--trace" => asked.trace = Some(number()?),
             other => return Err(format!("unknown argument \"{other}\"")),
         }
@@ -48,8 +60,8 @@ fn read(mut args: impl Iterator<Item = String>) -> Result<Asked, String> {
 }
 
 /// Runs one seed and prints everything that happens in it.
-fn show(seed: u64) -> bool {
-    let Report { failure, counts, trace } = run::seed(seed, true);
+fn show(asked: &Asked, seed: u64) -> bool {
+    let Report { failure, counts, trace } = asked.run(seed, true);
     for line in trace {
         say(&line);
     }
@@ -66,7 +78,7 @@ fn run_all(asked: &Asked) -> bool {
     let mut total = Counts::default();
     let mut failed = Vec::new();
     for seed in asked.start..asked.start + asked.seeds {
-        let Report { failure, counts, .. } = run::seed(seed, false);
+        let Report { failure, counts, .. } = asked.run(seed, false);
         total += counts;
         if let Some(failure) = failure {
             say(&format!("seed {seed} fails: {failure}"));
@@ -74,7 +86,7 @@ fn run_all(asked: &Asked) -> bool {
         }
     }
     if let Some(first) = failed.first() {
-        let trace = run::seed(*first, true).trace;
+        let trace = asked.run(*first, true).trace;
         say(&format!("the last of seed {first} (all of it: --trace {first}):"));
         trace[trace.len().saturating_sub(40)..].iter().for_each(|line| say(line));
     }

@@ -20,6 +20,17 @@ pub struct Report {
 pub fn seed(seed: u64, traced: bool) -> Report {
     let mut dice = Dice::new(seed);
     let settings = Settings::draw(&mut dice);
+    run(settings, dice, traced)
+}
+
+/// Makes the world of a seed in which the original's client and ours edit together, and runs it to its end.
+pub fn together(seed: u64, traced: bool) -> Report {
+    let mut dice = Dice::new(seed);
+    let settings = Settings::together(&mut dice);
+    run(settings, dice, traced)
+}
+
+fn run(settings: Settings, dice: Dice, traced: bool) -> Report {
     let mut world = World::new(settings, dice, traced);
     let result = catch_unwind(AssertUnwindSafe(|| world.run()));
     let failure = match result {

@@ -41,6 +41,11 @@ fn check(client: &Client, world: &World) -> Result<(), String> {
                     return Err(format!("scope {index} is\n{ours}\nand not\n{theirs}"));
                 }
             }
+            Content::Double(double) => {
+                if let Some(difference) = double.difference(graph) {
+                    return Err(format!("scope {index} is\n{difference}"));
+                }
+            }
             // Those who edit and speak a dialect below 1.0 rely on repairs.
             Content::Watched(_) if !client.manner().polite => {}
             Content::Watched(watched) => {

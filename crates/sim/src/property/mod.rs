@@ -8,6 +8,7 @@ mod converges;
 mod decided;
 mod gate;
 mod graph;
+mod kept;
 mod lasts;
 mod once;
 mod order;
@@ -50,6 +51,7 @@ impl Properties {
             Box::new(decided::Decided::default()),
             Box::new(bounds::Bounds::new(settings)),
             Box::new(converges::Converges),
+            Box::new(kept::Kept),
         ])
     }
 

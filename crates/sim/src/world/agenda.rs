@@ -17,6 +17,7 @@ enum Due {
     Client(ClientId),
     Connect(ClientId),
     Act(ClientId),
+    Flush(ClientId),
     Mail(ScopeId),
     Stored(ScopeId),
     Scope(ScopeId),
@@ -89,6 +90,7 @@ impl World {
             at(client.deadline(), Due::Client(id));
             at(client.connect_at(), Due::Connect(id));
             at(client.act_at(), Due::Act(id));
+            at(client.flush_at(), Due::Flush(id));
         }
         for (id, host) in self.hosts.iter().enumerate() {
             at(host.mail.front().map(|(at, _)| *at), Due::Mail(id));
@@ -112,6 +114,7 @@ impl World {
             Due::Client(client) => self.client_due(client),
             Due::Connect(client) => self.connect(client),
             Due::Act(client) => self.act(client),
+            Due::Flush(client) => self.flush(client),
             Due::Mail(scope) => self.mail_arrives(scope),
             Due::Stored(scope) => self.stored(scope),
             Due::Scope(scope) => self.scope_due(scope),

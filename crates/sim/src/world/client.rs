@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use jetstream_core::ids::{ConnectionId, MessageIndex, ScopeIndex, SessionId};
+use jetstream_core::ids::{ConnectionId, MessageIndex, ObjectId, ScopeIndex, SessionId};
 use jetstream_core::model::{ChangeSet, Fragment, Graph, Rejection};
 use jetstream_core::replica::{EditId, Replica};
 use jetstream_core::session::{ClientConfig, ClientInput, ClientOutput, ClientSession, Frame};
@@ -35,6 +35,10 @@ pub struct Client {
     pub(super) fetching: BTreeMap<MessageIndex, Option<ScopeId>>,
     pub(super) copies: BTreeMap<ScopeIndex, Copy>,
     pub(super) unanswered: BTreeMap<MessageIndex, Unanswered>,
+    /// What it has added, if the server accepted it.
+    pub(super) accepted: Vec<ObjectId>,
+    /// What its user meant to take out.
+    pub(super) taken_out: Vec<ObjectId>,
 }
 
 impl Client {
@@ -55,6 +59,8 @@ impl Client {
             fetching: BTreeMap::new(),
             copies: BTreeMap::new(),
             unanswered: BTreeMap::new(),
+            accepted: Vec::new(),
+            taken_out: Vec::new(),
         }
     }
 
@@ -76,6 +82,23 @@ impl Client {
     /// Whether it has gone for good.
     pub const fn has_deserted(&self) -> bool {
         self.deserted
+    }
+
+    pub(crate) fn accepted(&self) -> &[ObjectId] {
+        &self.accepted
+    }
+
+    pub(crate) fn taken_out(&self) -> &[ObjectId] {
+        &self.taken_out
+    }
+
+    /// When it sends what it has collected.
+    pub(super) fn flush_at(&self) -> Option<Millis> {
+        let doubles = self.copies.values().filter_map(|copy| match &copy.content {
+            Content::Double(double) => double.flush_at(),
+            _ => None,
+        });
+        doubles.min()
     }
 
     pub(crate) fn copies(&self) -> &BTreeMap<ScopeIndex, Copy> {
@@ -130,6 +153,7 @@ impl Client {
             return Some(format!("{name} waits for the answer to {message}"));
         }
         let waits = !self.fetching.is_empty()
+            || self.flush_at().is_some()
             || self.copies.values().any(|copy| matches!(copy.content, Content::Awaited));
         waits.then(|| format!("{name} waits for a scope"))
     }
@@ -368,7 +392,9 @@ impl World {
             Content::Awaited => return,
             Content::Replica(replica) => replica.shown().clone(),
             // What it holds is not a graph, so it takes a look at the real one: its edits are as apt.
-            Content::Watched(_) => self.hosts[copy.scope].scope.graph().clone(),
+            Content::Watched(_) | Content::Double(_) => {
+                self.hosts[copy.scope].scope.graph().clone()
+            }
         };
         let mut workload = Workload { dice, graph: &graph, dialect, pool };
         let changes = if plain { workload.edit() } else { workload.change_set() };

@@ -10,6 +10,8 @@ use jetstream_core::wire::message::{
 };
 
 use super::World;
+use super::double::Double;
+use super::settings::Manner;
 use crate::event::{ClientId, Event, News, ScopeId};
 use crate::oracle::Oracle;
 
@@ -29,6 +31,8 @@ pub(crate) enum Content {
     Replica(Box<Replica>),
     /// What a client below 1.0 makes of what it is told.
     Watched(Oracle),
+    /// What the original's client makes of it, with its own edits.
+    Double(Double),
 }
 
 /// An edit that was sent.
@@ -91,13 +95,15 @@ impl World {
     }
 
     fn take_state(&mut self, id: ClientId, index: ScopeIndex, graph: Graph) {
-        let dialect = self.clients[id].manner.dialect;
+        let Manner { dialect, edits_together, .. } = self.clients[id].manner;
         let Some(copy) = self.clients[id].copies.get_mut(&index) else { return };
         match &mut copy.content {
             Content::Replica(replica) => replica.reset(graph),
             content if dialect == Dialect::V1 => {
                 *content = Content::Replica(Box::new(Replica::new(graph)));
             }
+            Content::Double(double) => double.reset(&graph),
+            content if edits_together => *content = Content::Double(Double::of(&graph)),
             content => *content = Content::Watched(Oracle::of(&graph)),
         }
     }
@@ -110,6 +116,7 @@ impl World {
             // none were, `whole` finds that the copy is at no revision.
             Content::Replica(replica) => drop(replica.receive(fragments)),
             Content::Watched(watched) => watched.trust(&fragments),
+            Content::Double(double) => double.receive(&fragments),
         }
     }
 
@@ -128,9 +135,11 @@ impl World {
             ));
         }
         let modifications = self.modifications(&changes, &replies)?;
-        let Some(copy) = self.clients[id].copies.get_mut(&index) else { return Ok(()) };
         let results: Vec<Result<(), Rejection>> =
             replies.into_iter().map(|reply| reply.error.map_or(Ok(()), Err)).collect();
+        self.note_accepted(id, &changes, &results);
+        let now = self.now;
+        let Some(copy) = self.clients[id].copies.get_mut(&index) else { return Ok(()) };
         match (&mut copy.content, edit) {
             (Content::Replica(replica), Some(edit)) => {
                 drop(replica.answer(edit, &results, modifications));
@@ -143,6 +152,7 @@ impl World {
                 }
                 drop(replica.receive(accepted(changes, &results)));
             }
+            (Content::Double(double), _) => double.answer(&results, now),
             (Content::Watched(watched), _) => watched.trust(&accepted(changes, &results)),
             (Content::Awaited, _) => {}
         }

@@ -18,6 +18,9 @@ impl World {
             return self.fetch_if_idle(id);
         };
         let manner = self.clients[id].manner();
+        if manner.edits_together {
+            return self.edit_together(id, index);
+        }
         match self.dice.below(40) {
             0 => {
                 let scope = self.dice.below(self.hosts.len() + 1);
@@ -111,7 +114,7 @@ impl World {
         for client in 0..self.clients.len() {
             self.fetch(client, None);
             let manner = self.clients[client].manner();
-            if manner.dialect == Dialect::Original && manner.polite {
+            if manner.edits_together || manner.dialect == Dialect::Original && manner.polite {
                 continue;
             }
             let copies = self.clients[client].copies().iter();

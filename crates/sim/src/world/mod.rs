@@ -7,6 +7,8 @@
 mod agenda;
 mod client;
 mod copies;
+mod double;
+mod editing;
 mod fault;
 mod host;
 mod network;

@@ -48,6 +48,8 @@ pub struct Manner {
     pub dialect: Dialect,
     /// It only sends what fits what it shows. The others send whatever comes to their mind.
     pub polite: bool,
+    /// It edits the nodes of the board, as people do and the client of its dialect does it.
+    pub edits_together: bool,
 }
 
 impl Settings {
@@ -94,6 +96,23 @@ impl Settings {
         }
     }
 
+    /// A world in which the original's client and ours edit one board together, while connections break.
+    pub fn together(dice: &mut Dice) -> Self {
+        let editor = |dialect| Manner { dialect, polite: true, edits_together: true };
+        let originals = (0..2 + dice.below(3)).map(|_| editor(Dialect::Original));
+        let clients: Vec<Manner> = originals.collect();
+        let ours = (0..dice.below(3)).map(|_| editor(Dialect::V1));
+        Self {
+            clients: clients.into_iter().chain(ours.collect::<Vec<_>>()).collect(),
+            hostile_ms: [5_000, 15_000][dice.below(2)],
+            latency_ms: [(10, 70), (100, 120), (180, 220)][dice.below(3)],
+            act_every_ms: [30, 100, 400][dice.below(3)],
+            fault_every_ms: [0, 700, 2_500][dice.below(3)],
+            pipe_frames: 64,
+            ..Self::calm()
+        }
+    }
+
     /// Whether no session can lose changes because too much waits for its client.
     pub fn is_lossless(&self) -> bool {
         self.limits.backlog_bytes_max == Limits::default().backlog_bytes_max
@@ -103,7 +122,7 @@ impl Settings {
 impl Manner {
     fn draw(dice: &mut Dice) -> Self {
         let dialect = if dice.one_in(3) { Dialect::Original } else { Dialect::V1 };
-        Self { dialect, polite: !dice.one_in(3) }
+        Self { dialect, polite: !dice.one_in(3), edits_together: false }
     }
 }
 

@@ -19,7 +19,7 @@ impl World {
     /// If they do not get it.
     pub fn of<const N: usize>(seed: u64, settings: Settings) -> (Self, [ClientId; N]) {
         let mut world = Self::new(settings, Dice::new(seed), false);
-        let manner = Manner { dialect: Dialect::V1, polite: true };
+        let manner = Manner { dialect: Dialect::V1, polite: true, edits_together: false };
         let clients = std::array::from_fn(|_| world.add_client(manner));
         world.settle().expect("nothing goes wrong by itself");
         (world, clients)
