@@ -37,7 +37,7 @@ const Canvas = Jetstream.model('Canvas', function () {
 
 let server, url
 before(async () => {
-  server = spawn(process.env.JETSTREAM_BIN ?? built, ['--listen', '127.0.0.1:0'], { stdio: ['ignore', 'pipe', 'ignore'] })
+  server = spawn(process.env.JETSTREAM_BIN ?? built, ['--listen', '127.0.0.1:0'], { env: { ...process.env, JETSTREAM_STORAGE__MEMORY: 'true' }, stdio: ['ignore', 'pipe', 'ignore'] })
   for await (const line of createInterface({ input: server.stdout })) {
     url = line.match(/ws:\/\/\S+/)[0]
     break

@@ -123,7 +123,7 @@ export async function realSite (program, settings = []) {
 async function start (program, folder, address, settings) {
   // What begins with JETSTREAM_ would be taken for its configuration.
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('JETSTREAM_')))
-  const server = spawn(program, ['serve', '--listen', address, ...settings], { cwd: folder, env, stdio: ['ignore', 'pipe', 'ignore'] })
+  const server = spawn(program, ['serve', '--listen', address, '--set', 'storage.memory=true', ...settings], { cwd: folder, env, stdio: ['ignore', 'pipe', 'ignore'] })
   for await (const line of createInterface({ input: server.stdout })) {
     const [, host] = /listening on wss?:\/\/(\S+)/.exec(line) ?? []
     if (!host) continue

@@ -12,7 +12,9 @@ use crate::procedure::HttpAction;
 use crate::scope::{ScopeBuilder, Scopes, ScopesBuilder, new_object_id};
 use crate::server::{Server, ServerBuilder};
 use crate::storage::evolution::{Change, EvolutionError};
-use crate::storage::{Evolution, MemoryStorage, Storage, StorageError};
+use crate::storage::{
+    EmbeddedOptions, EmbeddedStorage, Evolution, MemoryStorage, Storage, StorageError,
+};
 use crate::transport::WebSocket;
 
 /// A store that is open, and the scopes in it.
@@ -48,16 +50,19 @@ impl Kept {
 impl StorageConfig {
     /// Whether everything is gone with the process.
     pub const fn is_memory(&self) -> bool {
-        true
+        self.path.is_none()
     }
 
     /// The store, if scopes are to be kept beyond their use.
-    fn open(&self) -> Option<Arc<dyn Storage>> {
-        if self.retention.is_none() && self.control.is_none() {
-            return None;
-        }
-        let storage = self.retention.map_or_else(MemoryStorage::new, MemoryStorage::keeping);
-        Some(Arc::new(storage))
+    fn open(&self) -> Result<Option<Arc<dyn Storage>>, StorageError> {
+        let Some(path) = &self.path else {
+            let kept = self.retention.is_some() || self.control.is_some();
+            let memory = self.retention.map_or_else(MemoryStorage::new, MemoryStorage::keeping);
+            return Ok(kept.then(|| Arc::new(memory) as Arc<dyn Storage>));
+        };
+        let retention = self.retention.unwrap_or_default();
+        let options = EmbeddedOptions { retention, ..EmbeddedOptions::new(path) };
+        Ok(Some(Arc::new(EmbeddedStorage::open(&options)?)))
     }
 }
 
@@ -101,7 +106,7 @@ impl Config {
     ///
     /// The store cannot be opened, or the models do not fit.
     pub async fn open(&self, metrics: Metrics) -> Result<Option<Kept>, OpenError> {
-        let Some(storage) = self.storage.open() else { return Ok(None) };
+        let Some(storage) = self.storage.open()? else { return Ok(None) };
         let stored = storage.schemas().await?;
         let step = Evolution::step(&stored, &self.schema, &self.migrations)?;
         if let Some(schema) = step.add {

@@ -80,6 +80,8 @@ pub struct InspectorConfig {
 /// Where and how long scopes are kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StorageConfig {
+    /// The folder; `None`: in memory.
+    pub path: Option<PathBuf>,
     /// How much of the past is kept; `None`: as much as the store keeps by itself.
     pub retention: Option<Retention>,
     /// The file by which commands find the running server; `None`: they do not.

@@ -112,23 +112,16 @@ fn mistakes_of_the_server() {
                     "1:1 \"authentication\" is not available in this version = every session is accepted; take the key out to allow that",
                 ],
             ),
-            (
-                "[storage]\nmemory = false",
-                &[
-                    "2:10 a store other than memory is not available in this version = memory = true: scopes live as long as the server",
-                ],
-            ),
             ("[storage]\nmemory = 1", &["2:10 expected true or false, found the integer 1"]),
+            ("[storage]\npath = ''", &["2:8 expected the name of a folder, found an empty string"]),
             (
-                "[storage]\npath = \"data\"",
-                &[
-                    "2:1 \"path\" is not available in this version = scopes are kept in memory and live as long as the server: memory = true",
-                ],
+                "[storage]\nmemory = true\npath = 'data'",
+                &["3:1 a folder means nothing with memory = true = take out the one or the other"],
             ),
             (
                 "[storage]\npostgres = \"postgres://\"",
                 &[
-                    "2:1 \"postgres\" is not available in this version = scopes are kept in memory and live as long as the server: memory = true",
+                    "2:1 \"postgres\" is not available in this version = scopes are kept in a folder of the server: path = \"data\"",
                 ],
             ),
             ("[metrics]", &["1:1 [metrics] needs the key \"listen\""]),
@@ -613,8 +606,8 @@ fn a_mistake_in_a_setting_names_the_flag_or_the_variable() {
             "JETSTREAM_SCOPES__B__ID___LIMITS__MEMBERS_MAX expected an integer from 1 on, found the integer 0",
         ),
         (
-            variable("JETSTREAM_STORAGE__PATH", "data"),
-            "JETSTREAM_STORAGE__PATH \"path\" is not available in this version = scopes are kept in memory and live as long as the server: memory = true",
+            variable("JETSTREAM_STORAGE__PATH", ""),
+            "JETSTREAM_STORAGE__PATH expected the name of a folder, found an empty string",
         ),
     ];
     for (setting, expected) in cases {

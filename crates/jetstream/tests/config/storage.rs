@@ -46,3 +46,20 @@ fn mistakes_in_what_is_kept_are_told_with_their_place() {
         ],
     );
 }
+
+#[test]
+fn scopes_are_kept_beside_the_file_unless_it_says_otherwise() {
+    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let cases = [
+        ("", Some("data")),
+        ("[storage]", Some("data")),
+        ("[storage]\nmemory = false", Some("data")),
+        ("[storage]\npath = 'x/y'", Some("x/y")),
+        ("[storage]\npath = '/var/z'", Some("/var/z")),
+        ("[storage]\nmemory = true", None),
+    ];
+    for (text, expected) in cases {
+        let path = super::load(text).unwrap().storage.path;
+        assert_eq!(path, expected.map(|path| folder.join(path)), "{text}");
+    }
+}

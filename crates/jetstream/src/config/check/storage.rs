@@ -11,27 +11,31 @@ use crate::storage::{Migrations, Retention};
 
 /// Reads `[storage]`.
 pub(super) fn storage(entry: Option<&Entry>, context: &mut Context) -> Option<StorageConfig> {
-    let Some(entry) = entry else { return Some(StorageConfig::default()) };
+    let folder = |path: &str, context: &Context| context.directory.join(path);
+    let Some(entry) = entry else {
+        let path = Some(folder(FOLDER, context));
+        return Some(StorageConfig { path, ..StorageConfig::default() });
+    };
     let mistakes = &mut context.mistakes;
     let mut reader = Reader::open("[storage]", &entry.node, mistakes)?;
-    if let Some(entry) = reader.take("memory")
-        && boolean(&entry.node, mistakes) == Some(false)
-    {
-        mistakes.add_with_help(
-            entry.node.place,
-            "a store other than memory is not available in this version",
-            "memory = true: scopes live as long as the server",
-        );
-    }
+    let memory = reader.take("memory").map(|entry| boolean(&entry.node, mistakes));
+    let path = reader.take("path");
     let retention = reader.take("retention").map(|entry| retention(&entry.node, mistakes));
     let control = reader.take("control");
     let control = control.map(|entry| string(&entry.node, "the name of a file", mistakes));
-    let why = "scopes are kept in memory and live as long as the server: memory = true";
-    reader.later("path", why, mistakes);
+    let why = "scopes are kept in a folder of the server: path = \"data\"";
     reader.later("postgres", why, mistakes);
     reader.finish(mistakes);
+    let named = path.map(|entry| string(&entry.node, "the name of a folder", mistakes));
+    if let (Some(Some(true)), Some(path)) = (memory, path) {
+        let message = "a folder means nothing with memory = true";
+        mistakes.add_with_help(path.key_place, message, "take out the one or the other");
+    }
     let control = control.map_or(Some(None), |name| name.map(Some))?;
+    let named = named.unwrap_or(Some(FOLDER))?;
+    let path = (!memory.unwrap_or(Some(false))?).then(|| folder(named, context));
     Some(StorageConfig {
+        path,
         retention: retention.map_or(Some(None), |retention| retention.map(Some))?,
         control: control.map(|name| context.directory.join(name)),
     })
@@ -97,3 +101,6 @@ fn migration(entry: &Entry, mistakes: &mut Collector) -> Option<Migration> {
         }
     }
 }
+
+/// Beside the configuration file.
+const FOLDER: &str = "data";
