@@ -77,6 +77,10 @@ pub struct Counters {
     pub handler_panics: Counter,
     /// Scopes that failed: a panic, or a store that could not be written.
     pub scopes_failed: Counter,
+    /// Scopes that were rebuilt from their store, because something could not be stored or was torn.
+    pub scopes_rebuilt: Counter,
+    /// Sessions that went on after their server was gone.
+    pub sessions_restored: Counter,
 }
 
 impl Metrics {
@@ -121,6 +125,9 @@ impl Metrics {
             counter("service_failures", "Calls to other services without an answer");
         let handler_panics = counter("handler_panics", "Panics in handlers of the application");
         let scopes_failed = counter("scopes_failed", "Scopes ended by a panic or by their store");
+        let scopes_rebuilt = counter("scopes_rebuilt", "Scopes rebuilt from their store");
+        let sessions_restored =
+            counter("sessions_restored", "Sessions that went on after their server was gone");
         let mut gauge = |name: &str, help: &str| {
             let gauge = Gauge::default();
             registry.register(name, help, gauge.clone());
@@ -165,6 +172,8 @@ impl Metrics {
             service_failures,
             handler_panics,
             scopes_failed,
+            scopes_rebuilt,
+            sessions_restored,
         }))
     }
 

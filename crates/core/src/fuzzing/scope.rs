@@ -1,16 +1,21 @@
 //! A scope whose members send whatever the bytes say.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use crate::ids::{MemberId, MessageIndex, ObjectId, Revision, SessionId, SharedText, Ticket};
+use crate::ids::{
+    MemberId, MessageIndex, ObjectId, Position, Revision, SessionId, SharedText, Ticket,
+};
 use crate::limits::Limits;
 use crate::model::{
-    ChangeSet, CollectionEdit, Fragment, FragmentKind, Graph, ModelId, Property, PropertyId,
-    PropertyType, Rejection, Scalar, Schema, Value,
+    ChangeSet, CollectionEdit, Fragment, FragmentKind, Graph, JudgeLimits, Lifetime, ModelId,
+    Property, PropertyId, PropertyType, Rejection, Scalar, Schema, Value, judge,
 };
 use crate::replica::Replica;
-use crate::scope::{Call, FragmentVerdict, Input, Options, Output, Scope, Verdict, encode_state};
+use crate::scope::{
+    Call, Entry, FragmentVerdict, Input, Options, Output, Scope, Verdict, encode_state,
+    state_fragments,
+};
 use crate::time::Now;
 use crate::wire::change_set::Typing;
 use crate::wire::message::{Dialect, RawFragment};
@@ -20,8 +25,8 @@ use crate::wire::message::{Dialect, RawFragment};
 /// # Panics
 ///
 /// If the graph is not sound after any of them, if a ChangeSet is not answered fragment by fragment, if
-/// somebody is told of a commit that is not durable, or if a member that believes what it is told ends
-/// with something else than the scope.
+/// somebody is told of a commit that is not durable, if a member that believes what it is told ends with
+/// something else than the scope, or if the log does not lead to what lasts of it.
 pub fn scope(bytes: &[u8]) {
     let mut bytes = Bytes(bytes);
     let mut world = World::new(bytes.next() % 2 == 1);
@@ -54,7 +59,12 @@ impl Bytes<'_> {
 struct World {
     schema: Arc<Schema>,
     scope: Scope,
-    persisted: Revision,
+    persisted: Position,
+    /// The last entry that came out, and for each revision the last one that it needs.
+    last: Position,
+    needs: BTreeMap<Revision, Position>,
+    /// What the log leads to.
+    log: Graph,
     /// The copy of a 1.0 member that only listens.
     listener: Option<Replica>,
     /// Which members are there.
@@ -77,12 +87,17 @@ impl World {
         let schema = Arc::new(models());
         let (model, _) = schema.find("Node").expect("one of the models");
         let limits = Limits { scope_objects_max: 10, ..Limits::default() };
-        let options = Options { limits: Arc::new(limits), validate, ..Options::default() };
-        let scope = Scope::new(Graph::new(schema.clone(), object(0), model), options);
+        let limits = Arc::new(limits);
+        let options = Options { limits, validate, stored: true, ..Options::default() };
+        let log = Graph::new(schema.clone(), object(0), model);
+        let scope = Scope::new(log.clone(), options);
         let mut world = Self {
             schema,
             scope,
-            persisted: Revision(0),
+            persisted: Position(0),
+            last: Position(0),
+            needs: BTreeMap::new(),
+            log,
             listener: None,
             present: [false; MEMBERS],
             messages: 0,
@@ -161,13 +176,12 @@ impl World {
         if self.present[member] {
             self.unanswered.push((id, message, changes.fragments.len()));
         }
-        self.handle(Input::Sync { member: id, message, changes });
+        self.handle(Input::Sync { member: id, message, delivered: MessageIndex(0), changes });
     }
 
     fn persist(&mut self) {
-        let revision = self.scope.revision();
-        self.persisted = revision;
-        self.handle(Input::Persisted { revision });
+        self.persisted = self.last;
+        self.handle(Input::Persisted { position: self.last });
     }
 
     fn handle(&mut self, input: Input) {
@@ -175,26 +189,34 @@ impl World {
         self.scope.handle(Now::default(), input, &mut out);
         for output in out {
             match output {
-                Output::Commit(_) => {}
+                Output::Persist { position, entry } => {
+                    self.last = self.last.next();
+                    assert_eq!(position, self.last);
+                    if let Entry::Commit(commit) = entry {
+                        self.needs.insert(commit.revision, position);
+                        self.replay(&commit.fragments);
+                    }
+                }
+                Output::Committed(commit) => assert!(self.is_durable(commit.revision)),
                 Output::State { member, revision, body } => {
-                    assert!(revision <= self.persisted);
+                    assert!(self.is_durable(revision));
                     if member == LISTENER {
                         self.listener = Some(Replica::new(self.read_state(&body)));
                     }
                 }
                 Output::Reply { member, message, revision, body } => {
-                    assert!(revision <= self.persisted);
+                    assert!(self.is_durable(revision));
                     let asked = (member, message);
                     let place = self.unanswered.iter().position(|(m, i, _)| (*m, *i) == asked);
                     let (.., count) = self.unanswered.remove(place.expect("asked once"));
                     assert_eq!(list(&body).len(), count);
                 }
                 Output::Repair { revision, body, .. } => {
-                    assert!(revision <= self.persisted);
+                    assert!(self.is_durable(revision));
                     self.read(&body);
                 }
-                Output::Broadcast { commit, except, bodies } => {
-                    assert!(commit.revision <= self.persisted && except != Some(LISTENER));
+                Output::Broadcast { commit, to, bodies } => {
+                    assert!(self.is_durable(commit.revision) && to.has(LISTENER));
                     bodies.original.iter().for_each(|body| drop(self.read(body)));
                     let body = bodies.v1.as_ref().expect("the listener speaks 1.0");
                     let fragments = self.read(body);
@@ -206,15 +228,28 @@ impl World {
                 Output::Sync { .. } | Output::Dismissed { .. } => {
                     unreachable!("there are no rules")
                 }
-                Output::Updated { revision, .. } => assert!(revision <= self.persisted),
+                Output::Updated { revision, .. } => assert!(self.is_durable(revision)),
             }
         }
+    }
+
+    fn is_durable(&self, revision: Revision) -> bool {
+        let needed = self.needs.range(..=revision).next_back();
+        needed.is_none_or(|(_, position)| *position <= self.persisted)
+    }
+
+    fn replay(&mut self, fragments: &[Fragment]) {
+        let changes = ChangeSet::new(fragments.iter().cloned());
+        let judgement = judge(&self.log, &changes, &JudgeLimits::NONE);
+        assert!(judgement.replies.iter().all(Result::is_ok), "{changes:?}: {judgement:?}");
+        judgement.plan.into_iter().for_each(|plan| self.log.apply(plan));
     }
 
     fn check(&self) {
         assert_eq!(self.unanswered, [], "everything that a member asked is answered");
         let listener = self.listener.as_ref().expect("it joined first");
         assert_eq!(encode_state(listener.confirmed()), encode_state(self.scope.graph()));
+        assert_eq!(state_fragments(&self.log), state_fragments(self.scope.graph()));
     }
 
     fn read(&self, body: &SharedText) -> Vec<Fragment> {
@@ -319,6 +354,7 @@ fn models() -> Schema {
         .model("Group", |m| {
             m.extends("Node").property("members", "[Node]").property("open", "Boolean")
         })
+        .model("Hand", |m| m.extends("Node").lifetime(Lifetime::Session))
         .build()
         .expect("checked by every run")
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{Random, mutated, schema};
 use crate::ids::{ConnectionId, MessageIndex, Revision, ScopeIndex, SessionId, SharedText};
 use crate::limits::Limits;
-use crate::session::{Delivery, Frame, Input, Output, ServerSession};
+use crate::session::{Delivery, Frame, Input, Output, Record, ServerSession};
 use crate::time::{Millis, Now};
 use crate::wire::decode;
 use crate::wire::message::{Dialect, ServerBody};
@@ -19,9 +19,9 @@ use crate::wire::message::{Dialect, ServerBody};
 /// bounds allow, or goes on after its end.
 pub fn session(bytes: &[u8]) {
     let mut bytes = bytes.iter().copied();
-    let dialect =
-        if bytes.next().unwrap_or(0).is_multiple_of(2) { Dialect::Original } else { Dialect::V1 };
-    let mut world = World::new(dialect);
+    let first = bytes.next().unwrap_or(0);
+    let dialect = if first.is_multiple_of(2) { Dialect::Original } else { Dialect::V1 };
+    let mut world = World::new(dialect, first >= 128);
     while let Some(byte) = bytes.next() {
         let argument = bytes.next().unwrap_or(0);
         world.step(byte % 16, argument.into());
@@ -43,10 +43,14 @@ struct World {
     /// The longest state that was delivered: one of them may exceed the bounds.
     longest_state: usize,
     ended: bool,
+    /// Whether the session is stored, what is being stored, and what is.
+    kept: bool,
+    saving: Option<Record>,
+    saved: Option<Record>,
 }
 
 impl World {
-    fn new(dialect: Dialect) -> Self {
+    fn new(dialect: Dialect, kept: bool) -> Self {
         let limits = Arc::new(Limits {
             backlog_bytes_max: 2_000,
             backlog_bytes_hard_max: 4_000,
@@ -55,6 +59,7 @@ impl World {
         });
         let now = Now::default();
         let session = ServerSession::new(SessionId(1), dialect, limits.clone(), 1, now);
+        let session = if kept { session.kept(false) } else { session };
         Self {
             session,
             limits,
@@ -66,6 +71,9 @@ impl World {
             sent: 0,
             longest_state: 0,
             ended: false,
+            kept,
+            saving: None,
+            saved: None,
         }
     }
 
@@ -115,6 +123,8 @@ impl World {
                 self.handle(Input::Deadline);
             }
             14 => drop(self.next_frame()),
+            _ if argument % 8 == 7 => self.save(argument < 200),
+            _ if argument % 16 == 6 => self.crash(argument),
             _ if argument == 0 => self.handle(Input::End { message: "end".into() }),
             _ if argument < 20 => self.handle(Input::ScopeClosed { scope }),
             _ => while self.next_frame() {},
@@ -147,6 +157,36 @@ impl World {
         self.deliver(scope, Delivery::State { revision: Revision(0), body: text.into() });
     }
 
+    /// The store has an answer.
+    fn save(&mut self, works: bool) {
+        let Some(record) = self.saving.take() else { return };
+        let position = works.then_some(record.position);
+        if works {
+            self.saved = Some(record);
+        }
+        self.handle(Input::Saved { position });
+    }
+
+    /// The server is gone and comes back with what was stored; the client sends again what was not
+    /// acknowledged.
+    fn crash(&mut self, argument: u64) {
+        let Some(record) = self.saved.clone().filter(|_| self.kept && !self.ended) else { return };
+        (self.saving, self.index) = (None, record.position.0 + 1);
+        self.fetches.clear();
+        self.syncs.clear();
+        let (id, dialect) = (self.session.id(), self.session.dialect());
+        let (limits, mut out) = (self.limits.clone(), Vec::new());
+        self.session =
+            ServerSession::restored(id, dialect, limits, 1, self.now, record, &mut out);
+        for output in out {
+            let Output::Rejoin { scope, .. } = output else { panic!("{output:?}") };
+            self.handle(match argument / 16 % 4 {
+                0 => Input::RejoinDenied { scope },
+                _ => Input::RejoinAccepted { scope, schema: Arc::new(schema()) },
+            });
+        }
+    }
+
     fn decide(&mut self, argument: u64) {
         let Some(message) = self.fetches.pop_front() else { return };
         if argument.is_multiple_of(4) {
@@ -167,6 +207,11 @@ impl World {
                 Output::Sync { scope, message, .. } => self.syncs.push_back((scope, message)),
                 Output::Join { scope, .. } | Output::Resync { scope } => self.state(scope, 10),
                 Output::Ended => self.ended = true,
+                Output::Save => {
+                    assert!(self.kept && self.saving.is_none(), "one at a time");
+                    self.saving = Some(self.session.record());
+                }
+                Output::Rejoin { .. } => panic!("only when it is restored"),
                 Output::Leave { .. } | Output::Seen { .. } | Output::Close { .. } => {}
             }
         }
@@ -181,7 +226,11 @@ impl World {
         if sent {
             for message in decode::server_frame(&text) {
                 let message = message.unwrap_or_else(|error| panic!("{error} in {text}"));
-                if !matches!(message.body, ServerBody::Ping { .. }) {
+                if let ServerBody::Ping { .. } = message.body {
+                    let stored = self.saved.as_ref().map_or(0, |record| record.position.0);
+                    let ack = message.ack.unwrap_or_default().0;
+                    assert!(!self.kept || ack <= stored, "{ack} is acknowledged, {stored} stored");
+                } else {
                     assert!(message.index.0 <= self.sent + 1, "a gap before {}", message.index);
                     self.sent = self.sent.max(message.index.0);
                 }

@@ -208,18 +208,27 @@ impl Graph {
     /// All objects, the root first, then depth first in the order of properties, each once: the order
     /// of a `ScopeState`.
     pub fn depth_first(&self) -> impl Iterator<Item = ObjectRef<'_>> {
+        self.depth_first_where(|_| true)
+    }
+
+    /// The same, without the objects that are not `wanted` and those that only they lead to.
+    pub(crate) fn depth_first_where<'g>(
+        &'g self,
+        wanted: impl Fn(ObjectRef<'g>) -> bool,
+    ) -> impl Iterator<Item = ObjectRef<'g>> {
         let mut seen = vec![false; self.slots.len()];
         let mut stack = vec![self.root];
         std::iter::from_fn(move || {
             loop {
                 let key = stack.pop()?;
-                if std::mem::replace(&mut seen[key.0 as usize], true) {
+                let object = ObjectRef { graph: self, key };
+                if std::mem::replace(&mut seen[key.0 as usize], true) || !wanted(object) {
                     continue;
                 }
                 let children = stack.len();
                 stack.extend(self.children(key));
                 stack[children..].reverse();
-                return Some(ObjectRef { graph: self, key });
+                return Some(object);
             }
         })
     }

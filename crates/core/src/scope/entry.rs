@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Commit;
-use crate::ids::{Origin, SharedText};
+use crate::ids::{MessageIndex, Origin, SharedText};
 use crate::time::Timestamp;
 
 /// One thing that has to be durable before anybody is told of it.
@@ -41,6 +41,7 @@ impl Entry {
             Self::Commit(commit) => commit.origin.map(|origin| Answer {
                 origin,
                 time: commit.time,
+                delivered: commit.delivered,
                 reply: commit.reply.clone(),
             }),
             Self::Answer(answer) => Some(answer.clone()),
@@ -55,6 +56,8 @@ pub struct Answer {
     pub origin: Origin,
     /// When.
     pub time: Timestamp,
+    /// Up to which message the author had its answers when it sent this one: those need not be kept.
+    pub delivered: MessageIndex,
     /// `[…]`, one entry a fragment.
     pub reply: SharedText,
 }

@@ -1,11 +1,14 @@
 //! One shared tree of objects: its members, its revisions, who is told what and when.
 //!
 //! [`Scope`] is the only writer of its graph. It judges ChangeSets in the order in which they come,
-//! turns them into [`Commit`]s, and holds back everything that depends on a commit until the shell says
-//! that it is durable.
+//! turns them into [`Commit`]s, and holds back everything that depends on an [`Entry`] of its log until
+//! the shell says that it is durable.
 
 pub mod access;
+mod answered;
+mod durable;
 mod entry;
+mod gate;
 mod guarded;
 mod members;
 mod pending;
@@ -14,19 +17,19 @@ mod state;
 mod tell;
 mod told;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use indexmap::IndexSet;
 
 use crate::ids::{
-    MemberId, MessageIndex, ObjectId, Origin, Revision, SessionId, SharedText, Ticket,
+    MemberId, MessageIndex, ObjectId, Origin, Position, Revision, SessionId, SharedText, Ticket,
 };
 use crate::limits::Limits;
 use crate::model::constraint::{Constraint, admits};
 use crate::model::{
-    ChangeSet, Fragment, FragmentKind, Graph, JudgeLimits, Judgement, ProcedureName, PropertyId,
-    Rejection, judge,
+    ChangeSet, ErrorCode, Fragment, FragmentKind, Graph, JudgeLimits, Judgement, ProcedureName,
+    PropertyId, Rejection, judge,
 };
 use crate::time::{Millis, Now, Timestamp, sooner};
 use crate::wire::encode;
@@ -34,7 +37,10 @@ use crate::wire::message::Dialect;
 
 pub use access::{Access, Claims};
 use access::{Audience, Classes, Step};
+pub use answered::Answered;
+use durable::Durable;
 pub use entry::{Answer, Entry};
+use gate::Gate;
 use members::Members;
 use pending::{Amended, Asked, Pending, Waiting};
 pub use pending::{Call, FragmentVerdict, Verdict};
@@ -45,7 +51,8 @@ use told::{Doubt, Place, Told};
 /// What the shell tells a scope.
 #[derive(Debug)]
 pub enum Input {
-    /// A session fetched the scope. Answered by [`Output::State`].
+    /// A session fetched the scope. Answered by [`Output::State`], and, if the session was here before a
+    /// crash, first by the answers that may not have reached it.
     Join {
         /// The membership; one session may have several.
         member: MemberId,
@@ -88,6 +95,8 @@ pub enum Input {
         member: MemberId,
         /// The message that carried it.
         message: MessageIndex,
+        /// Up to which message the member has the answers to what it sent to this scope.
+        delivered: MessageIndex,
         /// What.
         changes: ChangeSet,
     },
@@ -105,10 +114,16 @@ pub enum Input {
         /// What becomes of the ChangeSet.
         verdict: Verdict,
     },
-    /// All commits up to this one are durable.
+    /// All entries up to this one are durable.
     Persisted {
         /// The last of them.
-        revision: Revision,
+        position: Position,
+    },
+    /// Nothing can be stored at present, and why; `None`: it can again. Until then what would have to be
+    /// stored is refused.
+    Frozen {
+        /// In plain words.
+        why: Option<SharedText>,
     },
     /// [`deadline`](Scope::deadline) has come.
     Deadline,
@@ -117,8 +132,16 @@ pub enum Input {
 /// What a scope wants done, in this order.
 #[derive(Debug)]
 pub enum Output {
-    /// Make this durable, then answer with [`Input::Persisted`]. Commits come in revision order.
-    Commit(Arc<Commit>),
+    /// Make this durable, then answer with [`Input::Persisted`]. Only from scopes that are
+    /// [stored](Options::stored).
+    Persist {
+        /// Its place in the scope's log; they come one after the other.
+        position: Position,
+        /// What.
+        entry: Entry,
+    },
+    /// A commit is durable, or needs not be: those who follow the scope's commits are told.
+    Committed(Arc<Commit>),
     /// Give the member the whole state; from here on it gets every [`Output::Broadcast`].
     State {
         /// Who.
@@ -149,12 +172,12 @@ pub enum Output {
         /// `[…]`, one entry a fragment.
         body: SharedText,
     },
-    /// Give all members but one, that have their state, what a commit changed.
+    /// Give members, of those that have their state, what a commit changed.
     Broadcast {
         /// What changed.
         commit: Arc<Commit>,
-        /// Who is not told: the author, who has the reply.
-        except: Option<MemberId>,
+        /// Who is told.
+        to: Listeners,
         /// The fragments, encoded once for each dialect.
         bodies: Bodies,
     },
@@ -189,6 +212,31 @@ pub enum Output {
     },
 }
 
+/// Who is told of a commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Listeners {
+    /// All members.
+    All,
+    /// All but the author, who has the reply.
+    AllBut(MemberId),
+    /// All but these, some of whom are told later.
+    AllButThese(Arc<BTreeSet<MemberId>>),
+    /// These, who were left out before.
+    Only(Arc<BTreeSet<MemberId>>),
+}
+
+impl Listeners {
+    /// Whether this member is told.
+    pub fn has(&self, member: MemberId) -> bool {
+        match self {
+            Self::All => true,
+            Self::AllBut(author) => *author != member,
+            Self::AllButThese(others) => !others.contains(&member),
+            Self::Only(these) => these.contains(&member),
+        }
+    }
+}
+
 /// One text for each dialect that some member speaks.
 #[derive(Debug, Clone, Default)]
 pub struct Bodies {
@@ -217,6 +265,8 @@ pub struct Commit {
     pub time: Timestamp,
     /// The message that it came from; `None`: the application.
     pub origin: Option<Origin>,
+    /// Up to which message the author had its answers when it sent this one.
+    pub delivered: MessageIndex,
     /// The fragments that were applied, in order.
     pub fragments: Arc<[Fragment]>,
     /// The answer that the author gets, so that it can be given again after a crash.
@@ -240,6 +290,22 @@ pub struct Options {
     /// A member below 1.0 that goes on editing a value would be thrown back by each repair of it, and
     /// most of them state what it shows already. See [`REPAIR_DELAY_MS`].
     pub repair_delay_ms: u64,
+    /// Whether there is a log that outlives the scope.
+    pub stored: bool,
+    /// When members see a change.
+    pub visible: Visible,
+}
+
+/// When the members of a scope that is stored see a change. Its author's answer always waits until it is
+/// durable.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Visible {
+    /// When it is durable: nobody ever sees what is gone after a crash.
+    #[default]
+    Durable,
+    /// At once. After a crash a change that others saw may never have been; they are given the state
+    /// afresh then.
+    AtOnce,
 }
 
 /// How long repairs wait in a server, in milliseconds: a moment that a user takes for "at once", and
@@ -269,10 +335,13 @@ pub struct Scope {
     /// The members with a repair to come, and when; the soonest first.
     repairs_due: VecDeque<(Millis, MemberId)>,
     revision: Revision,
-    /// The last commit that the shell reported as durable.
-    persisted: Revision,
-    /// What depends on commits that are not durable yet, in order. Nobody is told before.
-    gate: VecDeque<(Revision, Output)>,
+    gate: Gate,
+    /// What the log has of the objects.
+    durable: Durable,
+    /// What authors were told, as long as it may not have reached them.
+    answered: Answered,
+    /// Why nothing can be stored at present.
+    frozen: Option<SharedText>,
     /// The encoded state of the present revision, for the members that come next.
     state: Option<SharedText>,
 }
@@ -280,12 +349,18 @@ pub struct Scope {
 impl Scope {
     /// A scope that begins with this graph.
     pub fn new(graph: Graph, options: Options) -> Self {
-        Self::at_revision(graph, Revision(0), options)
+        Self::restored(Restored::new(graph), options)
     }
 
-    /// A scope that goes on from a revision that was stored.
-    pub fn at_revision(graph: Graph, revision: Revision, options: Options) -> Self {
+    /// A scope that goes on from what was stored.
+    pub fn restored(restored: Restored, options: Options) -> Self {
+        let Restored { graph, revision, position, answered } = restored;
+        let durable = if options.stored { Durable::of(&graph) } else { Durable::default() };
         Self {
+            durable,
+            answered,
+            frozen: None,
+            gate: Gate::new(position, options.visible),
             graph,
             limits: JudgeLimits::from(&*options.limits),
             classes: options.access.clone().map(Classes::new),
@@ -296,8 +371,6 @@ impl Scope {
             pending: Pending::default(),
             repairs_due: VecDeque::new(),
             revision,
-            persisted: revision,
-            gate: VecDeque::new(),
             state: None,
         }
     }
@@ -307,16 +380,7 @@ impl Scope {
     pub fn handle(&mut self, now: Now, input: Input, out: &mut Vec<Output>) {
         match input {
             Input::Join { member, session, dialect, claims } => {
-                if let Some(classes) = &mut self.classes
-                    && let Err(error) = classes.join(&self.graph, member, dialect, &claims)
-                {
-                    return self.pass(Output::Dismissed { member, error }, out);
-                }
-                self.members.join(member, session, dialect);
-                if dialect == Dialect::Original {
-                    self.told.join(member, self.revision);
-                }
-                self.tell_state(member, out);
+                self.join(member, session, dialect, &claims, out);
             }
             Input::Leave { member } => match self.pending.holds(member) {
                 true => self.wait(member, Waiting::Leave),
@@ -333,8 +397,8 @@ impl Scope {
                 true => self.wait(member, Waiting::Seen(revision)),
                 false => self.told.see(member, revision),
             },
-            Input::Sync { member, message, changes } => {
-                let asked = Asked { member, message, changes, arrival: None };
+            Input::Sync { member, message, delivered, changes } => {
+                let asked = Asked { member, message, delivered, changes, arrival: None };
                 match self.pending.holds(member) {
                     true => self.wait_with(asked),
                     false => self.sync(now, asked, out),
@@ -342,10 +406,8 @@ impl Scope {
             }
             Input::Verdict { ticket, verdict } => self.decide(now, ticket, verdict, out),
             Input::Update { ticket, changes } => self.update(now, ticket, &changes, out),
-            Input::Persisted { revision } => {
-                self.persisted = self.persisted.max(revision);
-                self.open_gate(out);
-            }
+            Input::Persisted { position } => self.gate.open(position, out),
+            Input::Frozen { why } => self.frozen = why,
             Input::Deadline => {
                 self.repair_what_is_due(now, out);
                 self.give_up_calls(now, out);
@@ -379,6 +441,62 @@ impl Scope {
         &self.options
     }
 
+    /// Ends a scope whose last entries could not be stored: what its members and the application asked
+    /// and were not told yet is refused.
+    pub fn into_refusals(self, why: &str) -> Vec<Output> {
+        let (refusal, revision) = (not_saved(why), self.revision);
+        let undecided = self.pending.into_asked().map(|Asked { member, message, changes, .. }| {
+            let body = encode::refusals(&refusal, changes.fragments.len());
+            Output::Reply { member, message, revision, body }
+        });
+        let refused = self.gate.into_held().filter_map(|output| match output {
+            Output::Reply { member, message, body, .. } => {
+                let body = encode::refusals(&refusal, encode::replies_count(&body));
+                Some(Output::Reply { member, message, revision, body })
+            }
+            Output::Updated { ticket, result, .. } => {
+                let result = result.iter().map(|_| Err(refusal.clone())).collect();
+                Some(Output::Updated { ticket, result, revision })
+            }
+            _ => None,
+        });
+        refused.chain(undecided).collect()
+    }
+
+    fn join(
+        &mut self,
+        member: MemberId,
+        session: SessionId,
+        dialect: Dialect,
+        claims: &Claims,
+        out: &mut Vec<Output>,
+    ) {
+        if let Some(classes) = &mut self.classes
+            && let Err(error) = classes.join(&self.graph, member, dialect, claims)
+        {
+            return self.pass(Output::Dismissed { member, error }, out);
+        }
+        let is_first = !self.members.has_session(session);
+        self.members.join(member, session, dialect);
+        if dialect == Dialect::Original {
+            self.told.join(member, self.revision);
+        }
+        if is_first {
+            self.tell_answers(member, session, out);
+        }
+        self.tell_state(member, out);
+    }
+
+    /// Gives a session that comes back after a crash the answers that may not have reached it: before the
+    /// state, which has what they are about.
+    fn tell_answers(&mut self, member: MemberId, session: SessionId, out: &mut Vec<Output>) {
+        let revision = self.revision;
+        for answer in self.answered.of(session) {
+            let (message, body) = (answer.origin.message, answer.reply.clone());
+            self.gate.pass(Output::Reply { member, message, revision, body }, out);
+        }
+    }
+
     fn leave(&mut self, now: Now, member: MemberId, out: &mut Vec<Output>) {
         let Some(session) = self.members.leave(member) else { return };
         self.told.leave(member);
@@ -389,9 +507,9 @@ impl Scope {
         if self.members.has_session(session) {
             return;
         }
+        self.answered.forget(session);
         if let Some(changes) = self.presence.leave(&self.graph, session) {
-            let by = By { author: None, origin: None };
-            self.apply(now, by, &changes, out);
+            self.apply(now, &changes, out);
         }
     }
 
@@ -399,24 +517,30 @@ impl Scope {
     fn apply(
         &mut self,
         now: Now,
-        by: By,
         changes: &ChangeSet,
         out: &mut Vec<Output>,
     ) -> Vec<Result<(), Rejection>> {
         let judgement = judge(&self.graph, changes, &self.limits);
+        let judgement = self.if_it_can_last(changes, judgement);
         let replies = judgement.replies.clone();
         let completed = tell::completed(self.graph.schema(), changes, &replies);
-        let told = self.commit(now, by, changes, judgement, &completed, &"[]".into(), out);
+        let told = self.commit(now, None, changes, judgement, &completed, &"[]".into(), out);
         if let Some(told) = told {
+            self.pass(Output::Committed(told.commit.clone()), out);
             self.broadcast(now, told, None, out);
         }
         replies
     }
 
-    /// Judges a member's ChangeSet. Either that decides it, or somebody is asked.
+    /// Judges a member's ChangeSet. Either that decides it, or somebody is asked. One that was answered
+    /// before is answered again.
     fn sync(&mut self, now: Now, asked: Asked, out: &mut Vec<Output>) {
         let Some(author) = self.members.get(asked.member) else { return };
-        let (member, changes) = (asked.member, &asked.changes);
+        let (member, message, changes) = (asked.member, asked.message, &asked.changes);
+        if let Some(answer) = self.answered.get(Origin { session: author.session, message }) {
+            let (revision, body) = (self.revision, answer.reply.clone());
+            return self.pass(Output::Reply { member, message, revision, body }, out);
+        }
         let meant = self.meaning(member, changes, asked.arrival.as_ref());
         let (meant, judgement) = self.judge(member, meant);
         if judgement.plan.is_some() && self.has_action(&meant) {
@@ -441,16 +565,21 @@ impl Scope {
         let Asked { member, message, changes, .. } = asked;
         let (member, message) = (*member, *message);
         let Some(author) = self.members.get(member) else { return };
+        let judgement = self.if_it_can_last(meant, judgement);
         let replies = judgement.replies.clone();
         let mut completed = tell::completed(self.graph.schema(), meant, &replies);
         let amended = &self.hide_from_author(member, &judgement, &mut completed, amended);
         let body = tell::reply(self.graph.schema(), author.dialect, &replies, &completed, amended);
-        let by =
-            By { author: Some(member), origin: Some(Origin { session: author.session, message }) };
-        let mut told = self.commit(now, by, meant, judgement, &completed, &body, out);
+        let origin = Origin { session: author.session, message };
+        let by = By { author: member, origin, delivered: asked.delivered };
+        let mut told = self.commit(now, Some(&by), meant, judgement, &completed, &body, out);
         let applied = completed.iter().map(|completed| &*completed.fragment);
-        self.presence.note(&self.graph, author.session, applied);
+        self.presence.note(&self.graph, origin.session, applied);
         let revision = self.revision;
+        match &told {
+            Some(told) => self.pass(Output::Committed(told.commit.clone()), out),
+            None => self.refused(now, &by, &body, out),
+        }
         self.pass(Output::Reply { member, message, revision, body }, out);
         self.told.amend(revision, member, amended_places(&completed, amended));
         if let Some(body) = told.as_mut().and_then(|told| told.supplement.take()) {
@@ -477,7 +606,10 @@ impl Scope {
     ) {
         let ToTell { commit, bodies, audiences, expelled, .. } = told;
         match audiences {
-            None => self.pass(Output::Broadcast { commit, except, bodies }, out),
+            None => {
+                let to = except.map_or(Listeners::All, Listeners::AllBut);
+                self.pass(Output::Broadcast { commit, to, bodies }, out);
+            }
             Some(audiences) => {
                 let revision = commit.revision;
                 for Audience { to, body } in audiences {
@@ -487,6 +619,16 @@ impl Scope {
         }
         for (member, error) in expelled {
             self.dismiss(now, member, error, out);
+        }
+    }
+
+    /// What was judged, unless nothing can be stored and something of it would have to be.
+    fn if_it_can_last(&self, changes: &ChangeSet, judgement: Judgement) -> Judgement {
+        match &self.frozen {
+            Some(why) if judgement.plan.is_some() && !durable::is_passing(&self.graph, changes) => {
+                refuse_all(changes, &not_saved(why))
+            }
+            _ => judgement,
         }
     }
 
@@ -522,8 +664,7 @@ impl Scope {
     }
 
     fn update(&mut self, now: Now, ticket: Ticket, changes: &ChangeSet, out: &mut Vec<Output>) {
-        let by = By { author: None, origin: None };
-        let result = self.apply(now, by, changes, out);
+        let result = self.apply(now, changes, out);
         let revision = self.revision;
         self.pass(Output::Updated { ticket, result, revision }, out);
     }
@@ -554,7 +695,7 @@ impl Scope {
     fn commit(
         &mut self,
         now: Now,
-        by: By,
+        by: Option<&By>,
         changes: &ChangeSet,
         judgement: Judgement,
         completed: &[tell::Completed<'_>],
@@ -568,10 +709,11 @@ impl Scope {
         self.graph.apply(plan);
         self.revision = self.revision.next();
         self.state = None;
-        self.told.after(&self.graph, self.revision, by.author, &places);
+        let author = by.map(|by| by.author);
+        self.told.after(&self.graph, self.revision, author, &places);
         let mut fragments: Vec<Fragment> =
             completed.iter().map(|c| c.fragment.clone().into_owned()).collect();
-        let sees_part = |classes: &Classes| by.author.is_some_and(|id| classes.sees_part(id));
+        let sees_part = |classes: &Classes| author.is_some_and(|id| classes.sees_part(id));
         if self.classes.as_ref().is_some_and(sees_part) {
             tell::spell_out_moves(&self.graph, &mut fragments, &judgement.touched);
         }
@@ -579,11 +721,12 @@ impl Scope {
         let commit = Arc::new(Commit {
             revision: self.revision,
             time: now.wall,
-            origin: by.origin,
+            origin: by.map(|by| by.origin),
+            delivered: by.map(|by| by.delivered).unwrap_or_default(),
             fragments,
             reply: reply.clone(),
         });
-        out.push(Output::Commit(commit.clone()));
+        self.persist(&commit, out);
         let bodies = self.bodies(changes, &judgement.replies, &judgement.touched, &commit);
         let (audiences, supplement, expelled) = (None, None, Vec::new());
         let mut told = ToTell { commit, bodies, audiences, supplement, expelled };
@@ -591,11 +734,38 @@ impl Scope {
             told.expelled = classes.expelled(&self.graph, &step);
             if classes.narrow() {
                 let (supplement, audiences) =
-                    classes.follow(&self.graph, &step, by.author, &told.bodies);
+                    classes.follow(&self.graph, &step, author, &told.bodies);
                 (told.supplement, told.audiences) = (supplement, Some(audiences));
             }
         }
         Some(told)
+    }
+
+    /// Hands out what of a commit has to be durable.
+    fn persist(&mut self, commit: &Arc<Commit>, out: &mut Vec<Output>) {
+        if self.options.stored
+            && let Some(stored) = self.durable.stored(&self.graph, commit)
+        {
+            self.enter(Entry::Commit(stored), out);
+        }
+    }
+
+    /// Nothing of a ChangeSet was applied. That has to last as well: sent again after a crash, it must
+    /// not be judged otherwise.
+    fn refused(&mut self, now: Now, by: &By, reply: &SharedText, out: &mut Vec<Output>) {
+        // While the scope is frozen, nothing can be made to last.
+        if self.options.stored && self.frozen.is_none() {
+            let By { origin, delivered, .. } = *by;
+            let answer = Answer { origin, time: now.wall, delivered, reply: reply.clone() };
+            self.enter(Entry::Answer(answer), out);
+        }
+    }
+
+    fn enter(&mut self, entry: Entry, out: &mut Vec<Output>) {
+        if let Some(answer) = entry.answer() {
+            self.answered.note(answer);
+        }
+        out.push(Output::Persist { position: self.gate.next_entry(), entry });
     }
 
     fn bodies(
@@ -630,19 +800,7 @@ impl Scope {
 
     /// Lets an output out at once, or once what it depends on is durable.
     fn pass(&mut self, output: Output, out: &mut Vec<Output>) {
-        if self.gate.is_empty() && self.revision <= self.persisted {
-            out.push(output);
-        } else {
-            self.gate.push_back((self.revision, output));
-        }
-    }
-
-    fn open_gate(&mut self, out: &mut Vec<Output>) {
-        while let Some((revision, _)) = self.gate.front()
-            && *revision <= self.persisted
-        {
-            out.extend(self.gate.pop_front().map(|(_, output)| output));
-        }
+        self.gate.pass(output, out);
     }
 }
 
@@ -660,8 +818,31 @@ struct ToTell {
 
 /// Where a commit comes from.
 struct By {
-    author: Option<MemberId>,
-    origin: Option<Origin>,
+    author: MemberId,
+    origin: Origin,
+    /// Up to where the author has its answers.
+    delivered: MessageIndex,
+}
+
+/// What a scope goes on from.
+#[derive(Debug)]
+pub struct Restored {
+    /// The objects.
+    pub graph: Graph,
+    /// The last commit.
+    pub revision: Revision,
+    /// The last entry of the log.
+    pub position: Position,
+    /// The answers that may not have reached their authors.
+    pub answered: Answered,
+}
+
+impl Restored {
+    /// The beginning of a scope that has no log yet.
+    pub fn new(graph: Graph) -> Self {
+        let answered = Answered::default();
+        Self { graph, revision: Revision(0), position: Position(0), answered }
+    }
 }
 
 /// The properties that somebody set in place of their author.
@@ -681,6 +862,11 @@ fn changed_places(completed: &[tell::Completed<'_>], touched: &[Place]) -> Vec<P
     let set = changes.flat_map(|f| f.properties.iter().map(|(property, _)| (f.object, *property)));
     let places: IndexSet<Place> = set.chain(touched.iter().copied()).collect();
     places.into_iter().collect()
+}
+
+/// Why a change was not made: it would be gone with the next crash.
+fn not_saved(why: &str) -> Rejection {
+    Rejection::new(ErrorCode::Internal, format!("not saved: {why}"))
 }
 
 fn refuse_all(changes: &ChangeSet, refusal: &Rejection) -> Judgement {

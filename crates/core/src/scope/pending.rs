@@ -70,6 +70,8 @@ impl Verdict {
 pub(super) struct Asked {
     pub(super) member: MemberId,
     pub(super) message: MessageIndex,
+    /// Up to which message the member has its answers.
+    pub(super) delivered: MessageIndex,
     pub(super) changes: ChangeSet,
     /// What was there when it came, if that is not now.
     pub(super) arrival: Option<Arrival>,
@@ -186,6 +188,16 @@ impl Pending {
     fn overdue(&self, now: Millis) -> Option<Ticket> {
         let (ticket, open) = self.open.first_key_value()?;
         (open.due <= now).then_some(*ticket)
+    }
+
+    /// All that is not decided yet.
+    pub(super) fn into_asked(self) -> impl Iterator<Item = Asked> {
+        let waiting = self.lines.into_values().flat_map(|line| line.waiting);
+        let waiting = waiting.filter_map(|waiting| match waiting {
+            Waiting::Sync(asked) => Some(asked),
+            Waiting::Seen(_) | Waiting::Leave => None,
+        });
+        self.open.into_values().map(|open| open.asked).chain(waiting)
     }
 
     /// When the next call has taken too long.

@@ -1,9 +1,10 @@
-//! A graph as the body of a `ScopeState`.
+//! A graph as the body of a `ScopeState`, and as what is stored of it.
 
 use std::collections::HashSet;
 
+use super::durable::{lasting_value, lasts};
 use crate::ids::{ObjectId, SharedText};
-use crate::model::{FragmentKind, Graph, ObjectRef, Sight, Value};
+use crate::model::{Fragment, FragmentKind, Graph, ObjectRef, PropertyId, Sight, Value};
 use crate::wire::encode::StateWriter;
 
 /// Writes the whole state: the root as a `change`, then every other object as an `add`, depth first in
@@ -75,24 +76,28 @@ fn write_object(writer: &mut StateWriter, object: ObjectRef<'_>, sight: Option<&
     fragment.end();
 }
 
-/// The same as fragments, for stores and for graphs of other processes.
-pub fn state_fragments(graph: &Graph) -> Vec<crate::model::Fragment> {
-    first_state_fragments(graph, usize::MAX)
+/// The first objects as fragments, for who wants to look at a scope however large it is.
+pub fn first_state_fragments(graph: &Graph, count: usize) -> Vec<Fragment> {
+    let objects = graph.depth_first().take(count);
+    objects.map(|object| fragment(object, |property| object.value(property))).collect()
 }
 
-/// The first of them, for who wants to look at a scope however large it is.
-pub fn first_state_fragments(graph: &Graph, count: usize) -> Vec<crate::model::Fragment> {
-    let fragments = graph.depth_first().take(count).map(|object| {
-        let kind =
-            if object.id() == graph.root() { FragmentKind::Change } else { FragmentKind::Add };
-        let mut fragment = crate::model::Fragment::new(kind, object.id(), object.model());
-        for (id, _) in graph.schema().model(object.model()).properties() {
-            let value = object.value(id);
-            if value != Value::Reference(None) {
-                fragment.properties.push((id, value));
-            }
+/// What is stored of a graph, as fragments: the root as a `change`, every other object as an `add`. What
+/// leaves with its session is not among them, nor what only such an object holds.
+pub fn state_fragments(graph: &Graph) -> Vec<Fragment> {
+    let lasting = graph.depth_first_where(|one| lasts(graph, one.id(), one.model()));
+    lasting.map(|object| fragment(object, |property| lasting_value(object, property))).collect()
+}
+
+fn fragment(object: ObjectRef<'_>, value: impl Fn(PropertyId) -> Value) -> Fragment {
+    let graph = object.graph();
+    let kind = if object.id() == graph.root() { FragmentKind::Change } else { FragmentKind::Add };
+    let mut fragment = Fragment::new(kind, object.id(), object.model());
+    for (id, _) in graph.schema().model(object.model()).properties() {
+        let value = value(id);
+        if value != Value::Reference(None) {
+            fragment.properties.push((id, value));
         }
-        fragment
-    });
-    fragments.collect()
+    }
+    fragment
 }

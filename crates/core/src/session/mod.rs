@@ -24,7 +24,7 @@ pub use close::CloseReason;
 pub use frame::{Frame, FramePart};
 pub use handshake::{Accepted, Handshake, HandshakeOutput};
 pub use reliable::Reliable;
-pub use server::ServerSession;
+pub use server::{FetchRecord, Record, ServerSession};
 
 /// What the shell tells a [`ServerSession`].
 #[derive(Debug)]
@@ -64,6 +64,23 @@ pub enum Input<'a> {
         message: MessageIndex,
         /// Why.
         error: Rejection,
+    },
+    /// The application lets a restored session have a scope again: the answer to [`Output::Rejoin`].
+    RejoinAccepted {
+        /// Which of the session's scopes.
+        scope: ScopeIndex,
+        /// What ScopeSyncs to this scope are typed with.
+        schema: Arc<Schema>,
+    },
+    /// The application does not let it have the scope any more.
+    RejoinDenied {
+        /// Which of the session's scopes.
+        scope: ScopeIndex,
+    },
+    /// The session is stored: the answer to [`Output::Save`].
+    Saved {
+        /// The position that was stored; `None`: it could not be stored.
+        position: Option<MessageIndex>,
     },
     /// Something for this session's member of a scope.
     Deliver {
@@ -132,6 +149,19 @@ pub enum Output {
         /// The index that it has from now on.
         scope: ScopeIndex,
     },
+    /// The session was restored and had fetched this scope: ask the application again; answer with
+    /// `RejoinAccepted` or `RejoinDenied`. [`Output::Join`] follows.
+    Rejoin {
+        /// Which of the session's scopes.
+        scope: ScopeIndex,
+        /// The name that was asked for.
+        name: String,
+        /// What the client added for the application.
+        params: serde_json::Map<String, serde_json::Value>,
+    },
+    /// Store what [`record`](ServerSession::record) gives; answer with `Saved`. Only from sessions that are
+    /// [kept](ServerSession::kept).
+    Save,
     /// The session has lost changes of this scope, or asked for it again: it needs the state afresh.
     Resync {
         /// Which of the session's scopes.
@@ -143,6 +173,8 @@ pub enum Output {
         scope: ScopeIndex,
         /// The message that carried it.
         message: MessageIndex,
+        /// Up to which message the client has the answers to what it sent to this scope.
+        delivered: MessageIndex,
         /// What changes.
         changes: ChangeSet,
     },

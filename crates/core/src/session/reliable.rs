@@ -85,6 +85,19 @@ impl<M: Keep> Reliable<M> {
         }
     }
 
+    /// Everything up to here was received, by a session before this one.
+    pub fn received_up_to(&mut self, index: MessageIndex) {
+        self.last_received = self.last_received.max(index);
+    }
+
+    /// The other end has everything up to here, from a session before this one: the numbering goes on
+    /// behind it. Only as long as nothing was sent.
+    pub fn begin_after(&mut self, ack: MessageIndex) {
+        debug_assert!(self.unacked.is_empty(), "nothing was sent");
+        self.last_sent = ack;
+        self.cursor = ack.next();
+    }
+
     /// Puts a message behind all others.
     pub fn queue(&mut self, message: M) {
         self.count(&message);

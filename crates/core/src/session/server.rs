@@ -18,14 +18,20 @@ use super::{CloseReason, Delivery, Input, Output};
 
 mod backlog;
 mod incoming;
+mod keeping;
 mod link;
 mod requests;
+mod restore;
 mod scopes;
 mod trust;
 
+pub use keeping::{FetchRecord, Record};
+
+use keeping::Keeping;
 use link::Link;
 use requests::Requests;
-use scopes::Scopes;
+use restore::Restoring;
+use scopes::{Asked, Scopes};
 use trust::Trust;
 
 /// A client's standing with the server, from the accepted `SessionCreate` to its end.
@@ -47,6 +53,9 @@ pub struct ServerSession {
     /// Whether there was a connection before.
     has_met: bool,
     trust: Trust,
+    /// What is stored of it; `None`: nothing.
+    keeping: Option<Keeping>,
+    restoring: Restoring,
     heard_at: Millis,
     ended: bool,
     now: Millis,
@@ -75,6 +84,8 @@ impl ServerSession {
             link: None,
             has_met: false,
             trust: Trust::default(),
+            keeping: None,
+            restoring: Restoring::default(),
             heard_at: now.mono,
             ended: false,
             now: now.mono,
@@ -102,12 +113,13 @@ impl ServerSession {
     pub fn next_frame(&mut self, now: Now, frame: &mut Frame) -> bool {
         self.now = now.mono;
         frame.clear();
+        let ack = self.acknowledgeable();
+        let silent = self.is_restoring() || self.restoring.unnumbered;
         let Some(link) = &mut self.link else { return false };
         if let Some(resend_missing) = link.take_ping() {
-            let ack = self.requests.settled(self.reliable.last_received());
             frame.message(|out| encode::ping(out, ack, resend_missing));
         }
-        if link.is_open() {
+        if link.is_open() && !silent {
             while frame.has_room()
                 && let Some((index, message)) = self.reliable.pull()
             {
@@ -173,10 +185,13 @@ impl ServerSession {
                 self.fetch_accepted(message, scope, schema, out);
             }
             Input::FetchDenied { message, error } => {
-                if self.requests.fetched(message) {
-                    self.queue(Outgoing::FetchReply { reply_to: message, result: Err(error) });
+                if self.requests.fetched(message).is_some() {
+                    self.fetch_reply(message, Err(error));
                 }
             }
+            Input::RejoinAccepted { scope, schema } => self.rejoined(scope, Some(schema), out),
+            Input::RejoinDenied { scope } => self.rejoined(scope, None, out),
+            Input::Saved { position } => self.saved(position, out),
             Input::Deliver { scope, delivery } => self.deliver(scope, delivery),
             Input::ScopeClosed { scope } => self.scope_closed(scope),
             Input::End { message } => self.end(CloseReason::SessionClosed { message }, out),
@@ -189,6 +204,7 @@ impl ServerSession {
     fn settle(&mut self, out: &mut Vec<Output>) {
         // A frame can ask for many times its length in answers: the bound is looked at before each.
         while !self.ended
+            && !self.is_restoring()
             && !self.is_past_hard_bound()
             && let Some((message, body)) = self.requests.next()
         {
@@ -207,9 +223,13 @@ impl ServerSession {
             return self.end(CloseReason::SessionClosed { message }, out);
         }
         self.answer_resend();
-        if let Some(link) = &mut self.link {
-            link.tick(self.now, &mut self.jitter, &self.limits, self.gap.is_open());
+        if let Some(link) = &mut self.link
+            && link.tick(self.now, &mut self.jitter, &self.limits, self.gap.is_open())
+        {
+            // For the next Ping: this one says what is stored.
+            self.want_position();
         }
+        self.keep(out);
         if self.wants_resync() {
             out.extend(self.scopes.resync().map(|scope| Output::Resync { scope }));
         }
@@ -233,6 +253,7 @@ impl ServerSession {
     fn disconnected(&mut self, connection: ConnectionId) {
         if self.connection() == Some(connection) {
             self.link = None;
+            self.want_position();
             self.reliable.forget_resend();
             self.gap.close();
         }
@@ -241,9 +262,15 @@ impl ServerSession {
     /// Begins the resend that the client asked for, once everything before the question is answered:
     /// our Ping acknowledges what is answered, and the client sends the rest again.
     fn answer_resend(&mut self) {
-        let settled = self.requests.settled(self.reliable.last_received());
-        let now = self.now;
-        if let Some(ack) = self.link.as_mut().and_then(|link| link.answer_resend(settled, now)) {
+        if self.is_restoring() {
+            return;
+        }
+        if self.link.as_ref().is_some_and(Link::is_asked) {
+            self.want_position();
+        }
+        let (settled, stores, now) = (self.settled(), self.waits_for_store(), self.now);
+        let answered = self.link.as_mut().and_then(|link| link.answer_resend(settled, stores, now));
+        if let Some(ack) = answered {
             self.reliable.resend_after(ack);
             self.notice_lost();
         }
@@ -260,10 +287,12 @@ impl ServerSession {
                 let changes = typing.change_set(&fragments, atomic, procedure.as_deref());
                 let bytes = fragments.iter().map(|fragment| fragment.get().len()).sum();
                 self.requests.sync(message, scope_index, fragments.len(), bytes);
-                out.push(Output::Sync { scope: scope_index, message, changes });
+                let delivered = self.scopes.delivered(scope_index);
+                out.push(Output::Sync { scope: scope_index, message, delivered, changes });
             }
             ClientBody::ScopeUnfetch { scope_index } => {
                 if self.scopes.remove(scope_index) {
+                    self.scopes_changed();
                     out.push(Output::Leave { scope: scope_index });
                 }
             }
@@ -284,15 +313,22 @@ impl ServerSession {
         params: serde_json::Map<String, serde_json::Value>,
         out: &mut Vec<Output>,
     ) {
+        if let Some(scope) = self.scopes.asked_by(message) {
+            // It was accepted before the server was gone.
+            self.scopes.refetched(scope);
+            self.fetch_reply(message, Ok(scope));
+            return out.push(Output::Resync { scope });
+        }
         let max = self.limits.session_scopes_max;
         if self.scopes.len() >= max && self.refetched(&name).is_none() {
             let error = Rejection::new(
                 ErrorCode::TooLarge,
                 format!("a session fetches at most {max} scopes at a time"),
             );
-            return self.queue(Outgoing::FetchReply { reply_to: message, result: Err(error) });
+            return self.fetch_reply(message, Err(error));
         }
-        self.requests.fetch(message);
+        let asked = Asked { message, name: name.clone(), params: params.clone() };
+        self.requests.fetch(asked);
         out.push(Output::Fetch { message, name, params });
     }
 
@@ -308,28 +344,68 @@ impl ServerSession {
         schema: Arc<Schema>,
         out: &mut Vec<Output>,
     ) {
-        if !self.requests.fetched(message) {
-            return;
+        if self.requests.is_fetching(message) {
+            match self.refetched(name.as_str()) {
+                Some(scope) => {
+                    self.requests.fetched(message);
+                    out.push(Output::Resync { scope });
+                    self.fetch_reply(message, Ok(scope));
+                }
+                None => self.fetch_scope(message, name, schema, out),
+            }
         }
-        let scope = match self.refetched(name.as_str()) {
-            Some(scope) => {
-                out.push(Output::Resync { scope });
-                scope
+    }
+
+    /// Gives a scope its index. Where sessions are kept, the client is told when that is stored: what it
+    /// then sends to the scope must find it after a crash.
+    fn fetch_scope(
+        &mut self,
+        message: MessageIndex,
+        name: ScopeName,
+        schema: Arc<Schema>,
+        out: &mut Vec<Output>,
+    ) {
+        let asked = self.requests.asked(message);
+        let scope = self.scopes.insert(asked, name, schema);
+        match &mut self.keeping {
+            Some(keeping) => {
+                keeping.fetched = Some((message, scope));
+                keeping.scopes_changed();
             }
-            None => {
-                let scope = self.scopes.insert(name, schema);
-                out.push(Output::Join { message, scope });
-                scope
-            }
-        };
-        self.queue(Outgoing::FetchReply { reply_to: message, result: Ok(scope) });
+            None => self.fetch_answered(message, scope, out),
+        }
+    }
+
+    fn fetch_answered(&mut self, message: MessageIndex, scope: ScopeIndex, out: &mut Vec<Output>) {
+        if self.requests.fetched(message).is_some() {
+            out.push(Output::Join { message, scope });
+            self.fetch_reply(message, Ok(scope));
+        }
+    }
+
+    fn fetch_reply(&mut self, reply_to: MessageIndex, result: Result<ScopeIndex, Rejection>) {
+        self.answers_itself(reply_to);
+        self.queue(Outgoing::FetchReply { reply_to, result });
+    }
+
+    /// No store knows of the answer to this message.
+    fn answers_itself(&mut self, message: MessageIndex) {
+        if let Some(keeping) = &mut self.keeping {
+            keeping.answers(message);
+        }
+    }
+
+    fn scopes_changed(&mut self) {
+        if let Some(keeping) = &mut self.keeping {
+            keeping.scopes_changed();
+        }
     }
 
     fn deliver(&mut self, scope: ScopeIndex, delivery: Delivery) {
         match delivery {
             Delivery::Reply { message, revision, body } => {
                 // A scope that was closed in the meantime has been answered for.
-                if self.requests.answered(message) {
+                if self.answered_before(scope, message) || self.requests.answered(message) {
                     let at = Moment { scope, revision };
                     self.queue(Outgoing::SyncReply { at, reply_to: message, body });
                 }
@@ -340,7 +416,7 @@ impl ServerSession {
                 }
             }
             Delivery::State { revision, body } => {
-                if self.scopes.schema(scope).is_some() {
+                if self.restored_scope(scope) && self.scopes.schema(scope).is_some() {
                     self.scopes.refreshed(scope);
                     self.queue(Outgoing::State { at: Moment { scope, revision }, body });
                 }
@@ -349,7 +425,9 @@ impl ServerSession {
     }
 
     fn scope_closed(&mut self, scope: ScopeIndex) {
+        self.restored_scope(scope);
         if self.scopes.remove(scope) {
+            self.scopes_changed();
             self.trust.forget(scope);
             for abandoned in self.requests.abandon(scope) {
                 self.refuse(abandoned.message, scope, abandoned.fragments);
@@ -364,6 +442,7 @@ impl ServerSession {
         let replies = vec![FragmentReply { error, modifications: None }; fragments];
         let body = encode::fragment_replies(&replies);
         let at = Moment { scope, revision: Revision(0) };
+        self.answers_itself(message);
         self.queue(Outgoing::SyncReply { at, reply_to: message, body });
     }
 

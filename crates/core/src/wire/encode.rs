@@ -158,6 +158,19 @@ pub fn fragment_replies(replies: &[FragmentReply]) -> SharedText {
     out.into()
 }
 
+/// The same refusal of so many fragments.
+pub fn refusals(refusal: &Rejection, count: usize) -> SharedText {
+    let reply = FragmentReply { error: Some(refusal.clone()), modifications: None };
+    fragment_replies(&vec![reply; count])
+}
+
+/// How many fragments a text of [`fragment_replies`] is about.
+pub fn replies_count(replies: &str) -> usize {
+    let entries: Vec<serde::de::IgnoredAny> =
+        serde_json::from_str(replies).expect("we wrote the list");
+    entries.len()
+}
+
 /// An error object, `{"message":…,"type":…}`.
 pub fn error(out: &mut String, rejection: &Rejection) {
     out.push_str("{\"message\":");

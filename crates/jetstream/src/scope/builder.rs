@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize};
 use jetstream_core::ids::ScopeName;
 use jetstream_core::limits::Limits;
 use jetstream_core::model::{Graph, ProcedureName};
-use jetstream_core::scope::{Options, Procedure};
+use jetstream_core::scope::{Options, Procedure, Visible};
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, mpsc, watch};
 
@@ -83,6 +83,13 @@ impl ScopeBuilder {
     #[must_use]
     pub fn evolution(mut self, evolution: Arc<Evolution>) -> Self {
         self.evolution = Some(evolution);
+        self
+    }
+
+    /// When members see a change of a scope that is stored: when it is durable, if nothing else is said.
+    #[must_use]
+    pub fn visible(mut self, visible: Visible) -> Self {
+        self.options.visible = visible;
         self
     }
 

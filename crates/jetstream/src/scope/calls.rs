@@ -40,6 +40,12 @@ impl Calls {
         Self { actions, out, tickets, time_limit: Duration::from_millis(time_limit_ms), metrics }
     }
 
+    /// Nobody wants to know any more.
+    pub(super) fn forget(&mut self) {
+        self.out = JoinSet::new();
+        self.tickets.clear();
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.out.is_empty()
     }

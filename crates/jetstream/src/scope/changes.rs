@@ -84,7 +84,7 @@ const COMMITS_WAITING_MAX: usize = 1024;
 
 #[cfg(test)]
 mod tests {
-    use jetstream_core::ids::Revision;
+    use jetstream_core::ids::{MessageIndex, Revision};
     use jetstream_core::time::Timestamp;
 
     use super::*;
@@ -94,6 +94,7 @@ mod tests {
             revision: Revision(revision),
             time: Timestamp(0),
             origin: None,
+            delivered: MessageIndex(0),
             fragments: [].into(),
             reply: "[]".into(),
         })

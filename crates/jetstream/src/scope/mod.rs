@@ -121,13 +121,16 @@ pub(crate) enum Request {
     /// A member has acknowledged everything up to this revision.
     Seen { member: MemberId, revision: Revision },
     /// A member's ChangeSet.
-    Sync { member: MemberId, message: MessageIndex, changes: ChangeSet },
+    Sync { member: MemberId, message: MessageIndex, delivered: MessageIndex, changes: ChangeSet },
     /// The application's.
     Update { build: BuildChanges, answer: oneshot::Sender<Result<Updated, ScopeError>> },
     /// Looks at the objects.
     Read(LookAt),
     /// Ends the scope.
     Close,
+    /// Makes the machine fall over.
+    #[cfg(test)]
+    Panic,
 }
 
 /// Makes a ChangeSet out of the present state.

@@ -243,6 +243,7 @@ impl Scopes {
         let graph = (rule.make)(&asked)?;
         let mut builder = Scope::builder(asked.name.clone(), graph)
             .limits(rule.options.limits.clone())
+            .visible(rule.options.visible)
             .metrics(inner.metrics.clone());
         for (name, procedure) in &rule.options.procedures {
             builder = builder.procedure(name.clone(), procedure.clone());
@@ -254,7 +255,8 @@ impl Scopes {
         if let Some(evolution) = &inner.evolution {
             builder = builder.evolution(evolution.clone());
         }
-        if rule.template.is_family() {
+        // What is kept elsewhere need not be in memory.
+        if rule.template.is_family() || inner.storage.is_some() {
             let after = Duration::from_millis(rule.options.limits.scope_idle_ms).max(IDLE_MIN);
             let release = Self::release(Arc::downgrade(&self.0), asked.name.clone());
             builder = builder.idle(Idle { after, release });

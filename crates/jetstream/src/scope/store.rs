@@ -1,86 +1,189 @@
 //! A scope's part of a store: what it begins with, what it adds, and when it is written anew.
 
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
-use jetstream_core::ids::{Position, Revision};
+use jetstream_core::ids::{Position, Revision, SharedText};
 use jetstream_core::model::Graph;
-use jetstream_core::scope::{Answer, Commit, Entry};
+use jetstream_core::scope::{Entry, Restored};
 use jetstream_core::time::Timestamp;
+use tokio::sync::watch;
 
-use crate::storage::{Snapshot, Storage, StorageError, StoredScope};
+use crate::clock;
+use crate::future::BoxFuture;
+use crate::storage::{
+    Rebuilt, Snapshot, Storage, StorageError, StorageHealth, StoredScope,
+};
 
 /// Where one scope is kept.
+///
+/// One append is under way at a time. What comes meanwhile waits, and goes into the next one as a whole: so
+/// however long the disk takes, it is asked once for all that waited.
 pub(super) struct Store {
     storage: Arc<dyn Storage>,
-    key: StoredScope,
-    /// The last entry's place.
-    position: Position,
-    /// The last commit that is stored, and when it was made.
-    last: (Revision, Timestamp),
+    key: Arc<StoredScope>,
+    health: watch::Receiver<StorageHealth>,
+    /// Entries that wait for their turn, and the place of the last of them.
+    waiting: Vec<Entry>,
+    last: Position,
+    appending: Option<(Position, Work)>,
     /// Entries since the last snapshot.
-    entries: usize,
+    since_snapshot: usize,
+    objects: usize,
+    compacting: Option<((), Work)>,
 }
+
+/// What came of a store's work.
+pub(super) enum News {
+    /// Entries up to this place are durable. Or they could not be stored; then nothing of what waits is,
+    /// and the scope has to be [loaded](Store::load) again.
+    Stored(Result<Position, StorageError>),
+    /// The store can be written again, or not any more.
+    Health,
+    /// Nothing that is of consequence.
+    Nothing,
+}
+
+type Work = BoxFuture<'static, Result<(), StorageError>>;
 
 impl Store {
     pub(super) fn new(storage: Arc<dyn Storage>, key: StoredScope) -> Self {
-        let last = (Revision(0), Timestamp(0));
-        Self { storage, key, position: Position(0), last, entries: 0 }
+        Self {
+            health: storage.health(),
+            storage,
+            key: Arc::new(key),
+            waiting: Vec::new(),
+            last: Position(0),
+            appending: None,
+            since_snapshot: 0,
+            objects: 0,
+            compacting: None,
+        }
     }
 
-    /// What is stored, and its revision; or `beginning`, which is stored then.
-    pub(super) async fn load(
-        &mut self,
-        now: Timestamp,
-        beginning: Graph,
-    ) -> Result<(Graph, Revision), StorageError> {
-        let Some(stored) = self.storage.load(&self.key).await? else {
-            let snapshot = Snapshot::of(&beginning, Revision(0), now);
+    /// What is stored; or `beginning`, which is stored then.
+    pub(super) async fn load(&mut self, beginning: Option<Graph>) -> Result<Restored, StorageError> {
+        let stored = self.storage.load(&self.key).await?;
+        let Some(stored) = stored else {
+            let beginning = beginning.ok_or_else(|| StorageError::unknown(&self.key.name))?;
+            let snapshot = Snapshot::of(&beginning, Revision(0), clock::now().wall);
             self.storage.compact(&self.key, snapshot).await?;
-            self.last = (Revision(0), now);
-            return Ok((beginning, Revision(0)));
+            return Ok(Restored::new(beginning));
         };
-        self.entries = stored.entries.len();
-        let rebuilt = stored.rebuild(&self.key)?;
+        self.since_snapshot = stored.entries.len();
+        // Of a large scope this takes longer than others may wait for.
+        let key = self.key.clone();
+        let rebuilt = tokio::task::spawn_blocking(move || stored.rebuild(&key)).await;
+        let rebuilt =
+            rebuilt.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
         if rebuilt.written != self.key.version {
             // What comes now is of the present schema, and must not stand behind another one's.
             self.storage.compact(&self.key, rebuilt.snapshot()).await?;
-            self.entries = 0;
+            self.since_snapshot = 0;
         }
-        self.position = rebuilt.position;
-        self.last = (rebuilt.revision, rebuilt.time);
-        Ok((rebuilt.graph, rebuilt.revision))
+        let Rebuilt { graph, revision, position, answered, .. } = rebuilt;
+        (self.last, self.objects) = (position, graph.len());
+        Ok(Restored { graph, revision, position, answered })
     }
 
-    /// Makes commits durable.
-    pub(super) async fn append(&mut self, commits: &[Arc<Commit>]) -> Result<(), StorageError> {
-        let entries: Vec<_> = commits.iter().cloned().map(Entry::Commit).collect();
-        self.storage.append(&self.key, &entries).await?;
-        self.entries += entries.len();
-        self.position.0 += entries.len() as u64;
-        if let Some(commit) = commits.last() {
-            self.last = (commit.revision, commit.time);
-        }
-        Ok(())
+    /// Takes an entry that has to be made durable.
+    pub(super) fn enter(&mut self, position: Position, entry: Entry) {
+        self.last = position;
+        self.waiting.push(entry);
     }
 
-    /// Takes a snapshot now and then. Rare enough that its cost, which grows with the scope, is spread
-    /// over as many commits.
-    pub(super) async fn compact(
-        &mut self,
-        now: Timestamp,
-        graph: &Graph,
-    ) -> Result<(), StorageError> {
-        if self.entries >= graph.len().max(COMMITS_BETWEEN_SNAPSHOTS) {
-            let (revision, time) = self.last;
-            let answered: [Answer; 0] = [];
-            let snapshot = Snapshot::of(graph, revision, time).behind(self.position, answered);
-            self.storage.compact(&self.key, snapshot).await?;
-            self.storage.trim(&self.key, self.storage.retention().horizon(now)).await?;
-            self.entries = 0;
+    /// Whether everything is durable.
+    pub(super) fn is_settled(&self) -> bool {
+        self.waiting.is_empty() && self.appending.is_none()
+    }
+
+    /// Whether no more entries should be made before some are durable.
+    pub(super) fn is_full(&self) -> bool {
+        self.waiting.len() >= ENTRIES_WAITING_MAX
+    }
+
+    /// Goes on with what there is to do, and says what came of it. Nothing is lost if it is dropped. Waits
+    /// for ever if there is nothing to do.
+    pub(super) async fn news(&mut self) -> News {
+        self.begin();
+        let Self { key, health, waiting, appending, compacting, .. } = self;
+        tokio::select! {
+            biased;
+            result = poll_fn(|context| poll_slot(appending, context)) => {
+                if result.1.is_err() {
+                    waiting.clear();
+                }
+                News::Stored(result.1.map(|()| result.0))
+            }
+            ((), result) = poll_fn(|context| poll_slot(compacting, context)) => {
+                if let Err(error) = result {
+                    // The log is as good without it; it is tried again when it has grown further.
+                    tracing::warn!(scope = %key.name, %error, "no snapshot was taken");
+                }
+                News::Nothing
+            }
+            Ok(()) = health.changed() => News::Health,
+            else => std::future::pending().await,
         }
-        Ok(())
+    }
+
+    /// Why nothing can be stored at present.
+    pub(super) fn frozen(&mut self) -> Option<SharedText> {
+        match &*self.health.borrow_and_update() {
+            StorageHealth::Good => None,
+            StorageHealth::ReadOnly { why } => Some(why.as_str().into()),
+        }
+    }
+
+    /// Begins the next append and, now and then, a snapshot.
+    fn begin(&mut self) {
+        if self.appending.is_none() && !self.waiting.is_empty() {
+            let entries = std::mem::take(&mut self.waiting);
+            self.since_snapshot += entries.len();
+            let (storage, key) = (self.storage.clone(), self.key.clone());
+            let append = async move { storage.append(&key, &entries).await };
+            self.appending = Some((self.last, Box::pin(append)));
+        }
+        // Rare enough that its cost, which grows with the scope, is spread over as many entries.
+        if self.compacting.is_none()
+            && self.since_snapshot >= self.objects.max(ENTRIES_BETWEEN_SNAPSHOTS)
+        {
+            self.since_snapshot = 0;
+            let compact = compact(self.storage.clone(), self.key.clone());
+            self.compacting = Some(((), Box::pin(compact)));
+        }
     }
 }
 
-/// How many commits there are at least between two snapshots.
-const COMMITS_BETWEEN_SNAPSHOTS: usize = 1000;
+/// Waits for the work in a slot, and empties it.
+fn poll_slot<T: Copy>(
+    slot: &mut Option<(T, Work)>,
+    context: &mut Context<'_>,
+) -> Poll<(T, Result<(), StorageError>)> {
+    let Some((name, work)) = slot else { return Poll::Pending };
+    let (name, result) = (*name, ready!(work.as_mut().poll(context)));
+    *slot = None;
+    Poll::Ready((name, result))
+}
+
+/// Takes a snapshot of what is stored, beside the scope, which goes on meanwhile.
+async fn compact(storage: Arc<dyn Storage>, key: Arc<StoredScope>) -> Result<(), StorageError> {
+    let Some(stored) = storage.load(&key).await? else { return Ok(()) };
+    let scope = key.clone();
+    let snapshot = tokio::task::spawn_blocking(move || {
+        stored.rebuild(&scope).map(|rebuilt| rebuilt.snapshot())
+    });
+    let snapshot =
+        snapshot.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
+    storage.compact(&key, snapshot).await?;
+    let now: Timestamp = clock::now().wall;
+    storage.trim(&key, storage.retention().horizon(now)).await
+}
+
+/// How many entries there are at least between two snapshots.
+const ENTRIES_BETWEEN_SNAPSHOTS: usize = 1000;
+
+/// How many entries wait for the disk before the scope waits with them: a few seconds' worth of a scope
+/// under load, for a disk that hangs must not fill the memory.
+const ENTRIES_WAITING_MAX: usize = 16_384;

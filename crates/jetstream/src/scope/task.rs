@@ -1,31 +1,33 @@
 //! The task that owns a scope's objects: moves requests into the machine and its outputs to where they
 //! belong.
 //!
-//! One batch of requests after the other: all of them into the machine, their commits to the store in one
-//! go, and only then, from behind the machine's gate, replies and broadcasts to the members. Deliveries
-//! go straight into the members' sessions, each of which is flushed once at the end of the batch, so
+//! One batch of requests after the other: all of them into the machine, their entries to the store in one
+//! go, and only then, from behind the machine's gate, replies and broadcasts to the members. While the
+//! store works, further requests are judged; their entries go into its next turn. Deliveries go straight into the members' sessions, each of which is flushed once at the end of the batch, so
 //! no task is woken for a delivery, and commits that came together leave in one write.
 
-use std::collections::{BTreeMap, HashMap};
+mod tell;
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::future::pending;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use jetstream_core::ids::{MemberId, Revision, ScopeIndex, Ticket};
-use jetstream_core::model::{ChangeSet, Graph, Rejection};
+use jetstream_core::ids::{MemberId, MessageIndex, Position, ScopeIndex, SessionId, Ticket};
+use jetstream_core::model::{ChangeSet, ErrorCode, Graph, Rejection};
 use jetstream_core::scope::{
-    self as core, Bodies, Call, Commit, Input, Options, Output, REPAIR_DELAY_MS, Verdict,
+    self as core, Call, Claims, Input, Options, Output, REPAIR_DELAY_MS, Restored, Verdict,
 };
-use jetstream_core::session::Delivery;
 use jetstream_core::time::{Millis, Now};
+use jetstream_core::wire::encode;
 use jetstream_core::wire::message::Dialect;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::{sleep, sleep_until};
+use tokio::time::Instant;
 
 use super::calls::{Actions, Calls};
-use super::store::Store;
+use super::store::{News, Store};
 use super::{Joining, LookAt, Phase, Recipient, Request, ScopeError, Status, Updated};
 use crate::clock;
 use crate::future::{catch_panic, panic_text};
@@ -38,7 +40,8 @@ pub(super) struct ScopeTask {
     requests: mpsc::Receiver<Request>,
     phase: watch::Sender<Phase>,
     /// The graph to begin with, until the state is loaded.
-    beginning: Option<(Graph, Options)>,
+    beginning: Option<Graph>,
+    options: Options,
     store: Option<Store>,
     metrics: Metrics,
     idle: Option<Idle>,
@@ -49,8 +52,14 @@ pub(super) struct ScopeTask {
     last_ticket: Ticket,
     /// What came out of the machine and is not carried out yet.
     outputs: Vec<Output>,
-    /// Commits that are not durable yet.
-    commits: Vec<Arc<Commit>>,
+    /// Requests that were taken from the mailbox and have to wait for one before them.
+    batch: VecDeque<Request>,
+    /// Requests on their way from the mailbox into the batch.
+    mail: Vec<Request>,
+    /// What the machine panicked with.
+    torn: Option<String>,
+    /// The ChangeSet that it was at work on then: who sent it, and how many fragments it has.
+    judging: Option<(MemberId, MessageIndex, usize)>,
     /// Members that were given something in this batch.
     touched: Vec<MemberId>,
     /// What the machine wants to have decided, until it is asked.
@@ -62,8 +71,11 @@ pub(super) struct ScopeTask {
 }
 
 struct Member {
+    session: SessionId,
     index: ScopeIndex,
     dialect: Dialect,
+    /// What is known of it, for the scope's rules.
+    claims: Arc<Claims>,
     recipient: Arc<dyn Recipient>,
     /// Has its state, and so takes part in broadcasts.
     informed: bool,
@@ -86,6 +98,8 @@ enum Event {
     Idle,
     /// The machine's deadline has come.
     Deadline,
+    /// The store has done something.
+    Store(News),
     /// Somebody has decided about a ChangeSet.
     Verdict(Ticket, Verdict),
 }
@@ -99,11 +113,13 @@ impl ScopeTask {
         idle: Option<Idle>,
     ) -> Self {
         let calls = Calls::new(actions, options.limits.procedure_timeout_ms, metrics.clone());
+        let stored = storage.is_some();
         Self {
+            options: Options { repair_delay_ms: REPAIR_DELAY_MS, stored, ..options },
             status,
             requests,
             phase,
-            beginning: Some((graph, options)),
+            beginning: Some(graph),
             store: storage.map(|(storage, key)| Store::new(storage, key)),
             metrics,
             idle,
@@ -111,7 +127,10 @@ impl ScopeTask {
             answers: HashMap::new(),
             last_ticket: Ticket(0),
             outputs: Vec::new(),
-            commits: Vec::new(),
+            batch: VecDeque::new(),
+            mail: Vec::new(),
+            torn: None,
+            judging: None,
             touched: Vec::new(),
             questions: Vec::new(),
             calls,
@@ -142,21 +161,28 @@ impl ScopeTask {
     async fn run(&mut self) -> Result<(), StorageError> {
         let mut scope = self.load().await?;
         self.phase.send_replace(Phase::Running);
-        let mut batch = Vec::new();
         loop {
-            match self.next_event(scope.deadline(), &mut batch).await {
-                Event::Mail(0) => return Ok(()),
-                Event::Mail(_) => self.handle_mail(&mut scope, &mut batch),
+            match self.next_event(scope.deadline()).await {
+                Event::Mail(0) => self.closing = true,
+                Event::Mail(_) => self.handle_mail(&mut scope),
                 Event::Idle => self.handle_idle(),
                 Event::Deadline => self.handle(&mut scope, clock::now(), Input::Deadline),
                 Event::Verdict(ticket, verdict) => {
                     self.handle(&mut scope, clock::now(), Input::Verdict { ticket, verdict });
                 }
+                Event::Store(News::Stored(Ok(position))) => self.persisted(&mut scope, position),
+                Event::Store(News::Stored(Err(error))) => {
+                    scope = self.rebuild(scope, &error.to_string()).await?;
+                }
+                Event::Store(News::Health) => self.freeze(&mut scope),
+                Event::Store(News::Nothing) => {}
             }
-            self.persist_and_release(&mut scope).await?;
+            if let Some(panic) = self.torn.take() {
+                scope = self.mend(scope, &panic).await?;
+            }
             self.flush();
             self.look(&scope);
-            if self.closing {
+            if self.closing && self.is_settled() {
                 return Ok(());
             }
         }
@@ -164,58 +190,144 @@ impl ScopeTask {
 
     /// The machine with what the store has, or with the graph that the scope was made with.
     async fn load(&mut self) -> Result<core::Scope, StorageError> {
-        let (graph, options) = self.beginning.take().expect("a task runs once");
-        let options = Options { repair_delay_ms: REPAIR_DELAY_MS, ..options };
-        let Some(store) = &mut self.store else { return Ok(core::Scope::new(graph, options)) };
-        let (graph, revision) = store.load(clock::now().wall, graph).await?;
-        self.status.revision.store(revision.0, Ordering::Release);
-        Ok(core::Scope::at_revision(graph, revision, options))
+        let beginning = self.beginning.take();
+        let restored = match &mut self.store {
+            Some(store) => store.load(beginning).await?,
+            None => Restored::new(beginning.expect("a task begins once")),
+        };
+        self.status.revision.store(restored.revision.0, Ordering::Release);
+        let mut scope = core::Scope::restored(restored, self.options.clone());
+        self.freeze(&mut scope);
+        Ok(scope)
     }
 
-    async fn next_event(&mut self, deadline: Option<Millis>, batch: &mut Vec<Request>) -> Event {
-        let is_idle = self.members.is_empty() && self.calls.is_empty();
-        let idle_after = self.idle.as_ref().map(|idle| idle.after).filter(|_| is_idle);
-        let Self { requests, calls, .. } = self;
-        let mail = requests.recv_many(batch, BATCH_REQUESTS_MAX);
-        if deadline.is_none() && idle_after.is_none() && calls.is_empty() {
-            return Event::Mail(mail.await);
+    /// Begins anew with what is stored, when something could not be. Members stay: they are told what
+    /// became of their ChangeSets, and then the state as it is.
+    async fn rebuild(
+        &mut self,
+        scope: core::Scope,
+        why: &str,
+    ) -> Result<core::Scope, StorageError> {
+        self.metrics.scopes_rebuilt.inc();
+        tracing::error!(scope = %self.status.name, why, "refuses what is not stored, begins anew");
+        let now = clock::now();
+        self.calls.forget();
+        self.outputs = scope.into_refusals(why);
+        self.carry_out(now);
+        self.flush();
+        let mut scope = self.load().await?;
+        let mut joins = Vec::new();
+        for (id, member) in &mut self.members {
+            member.informed = false;
+            let (session, dialect) = (member.session, member.dialect);
+            let claims = member.claims.clone();
+            joins.push(Input::Join { member: *id, session, dialect, claims });
         }
-        let wake = async {
-            match (deadline, idle_after) {
-                (Some(at), _) => sleep_until(clock::instant(at)).await,
-                (None, Some(after)) => sleep(after).await,
-                (None, None) => pending().await,
+        for join in joins {
+            scope.handle(now, join, &mut self.outputs);
+        }
+        self.carry_out(now);
+        Ok(scope)
+    }
+
+    /// The machine has panicked: a mistake of ours. What it handed out before is stored and told, what it
+    /// was at work on is refused, and another goes on with what is stored.
+    async fn mend(
+        &mut self,
+        mut scope: core::Scope,
+        panic: &str,
+    ) -> Result<core::Scope, StorageError> {
+        self.outputs.clear();
+        if let Some((member, message, fragments)) = self.judging.take() {
+            let error = Rejection::new(ErrorCode::Internal, "the server has made a mistake");
+            let (body, revision) = (encode::refusals(&error, fragments), scope.revision());
+            self.outputs.push(Output::Reply { member, message, revision, body });
+        }
+        while let Some(store) = self.store.as_mut().filter(|store| !store.is_settled()) {
+            match store.news().await {
+                News::Stored(Ok(position)) => self.persisted(&mut scope, position),
+                News::Stored(Err(_)) => break,
+                News::Health | News::Nothing => {}
             }
-        };
-        tokio::select! {
+        }
+        self.carry_out(clock::now());
+        self.rebuild(scope, &format!("the scope made a mistake: {panic}")).await
+    }
+
+    /// Whether nothing waits for the store.
+    fn is_settled(&self) -> bool {
+        self.store.as_ref().is_none_or(Store::is_settled)
+    }
+
+    /// Tells the machine whether anything can be stored.
+    fn freeze(&mut self, scope: &mut core::Scope) {
+        if let Some(store) = &mut self.store {
+            let why = store.frozen();
+            scope.handle(clock::now(), Input::Frozen { why }, &mut self.outputs);
+        }
+    }
+
+    fn persisted(&mut self, scope: &mut core::Scope, position: Position) {
+        self.handle(scope, clock::now(), Input::Persisted { position });
+    }
+
+    /// Waits for whatever comes first; others wait for what the store does.
+    async fn next_event(&mut self, deadline: Option<Millis>) -> Event {
+        // Whoever looks at the objects sees what is durable, so nothing else is judged until then.
+        let reads = !self.closing
+            && self.reads.is_empty()
+            && self.store.as_ref().is_none_or(|store| !store.is_full());
+        if reads && !self.batch.is_empty() {
+            return Event::Mail(self.batch.len());
+        }
+        let due = self.due(deadline);
+        let Self { store, requests, mail, calls, .. } = self;
+        let event = tokio::select! {
             biased;
+            news = async {
+                match store {
+                    Some(store) => store.news().await,
+                    None => pending().await,
+                }
+            } => Event::Store(news),
             Some((ticket, verdict)) = calls.next(), if !calls.is_empty() => {
                 Event::Verdict(ticket, verdict)
             }
-            count = mail => Event::Mail(count),
-            () = wake => if deadline.is_some() { Event::Deadline } else { Event::Idle },
-        }
+            count = requests.recv_many(mail, BATCH_REQUESTS_MAX), if reads => Event::Mail(count),
+            event = async {
+                match due {
+                    Some((at, event)) => {
+                        tokio::time::sleep_until(at).await;
+                        event
+                    }
+                    None => pending().await,
+                }
+            } => event,
+        };
+        self.batch.extend(self.mail.drain(..));
+        event
     }
 
-    /// Gives the machine an input and carries out what comes of it.
-    fn handle(&mut self, scope: &mut core::Scope, now: Now, input: Input) {
-        scope.handle(now, input, &mut self.outputs);
-        // Outputs name members by id, and those must still be the members of that moment.
-        self.carry_out(now);
-        for call in self.questions.drain(..) {
-            let member = self.members.get(&call.member);
-            let session = member.and_then(|member| member.recipient.session());
-            self.calls.ask(&self.status.name, scope.graph(), session, &call);
+    /// What comes if nothing else does, and when.
+    fn due(&self, deadline: Option<Millis>) -> Option<(Instant, Event)> {
+        if let Some(at) = deadline {
+            return Some((clock::instant(at), Event::Deadline));
         }
+        let is_idle = self.members.is_empty() && self.calls.is_empty() && self.is_settled();
+        let idle = self.idle.as_ref().filter(|_| is_idle)?;
+        Some((Instant::now() + idle.after, Event::Idle))
     }
 
-    fn handle_mail(&mut self, scope: &mut core::Scope, batch: &mut Vec<Request>) {
+    fn handle_mail(&mut self, scope: &mut core::Scope) {
         self.metrics.scope_requests_waiting.set(self.requests.len() as i64);
         let now = clock::now();
-        for request in batch.drain(..) {
+        while self.reads.is_empty()
+            && self.torn.is_none()
+            && !self.closing
+            && let Some(request) = self.batch.pop_front()
+        {
             self.take(scope, now, request);
         }
-        self.carry_out(now);
     }
 
     fn take(&mut self, scope: &mut core::Scope, now: Now, request: Request) {
@@ -231,25 +343,60 @@ impl ScopeTask {
                 Input::Resync { member }
             }
             Request::Seen { member, revision } => Input::Seen { member, revision },
-            Request::Sync { member, message, changes } => Input::Sync { member, message, changes },
+            Request::Sync { member, message, delivered, changes } => {
+                let asked = (member, message, changes.fragments.len());
+                self.handle(scope, now, Input::Sync { member, message, delivered, changes });
+                return self.judging = self.torn.is_some().then_some(asked);
+            }
             Request::Update { build, answer } => match guard(|| build(scope.graph())) {
                 Ok(changes) => self.update(changes, answer),
                 Err(error) => return drop(answer.send(Err(error))),
             },
             Request::Read(read) => return self.reads.push(read),
             Request::Close => return self.closing = true,
+            #[cfg(test)]
+            Request::Panic => return self.torn = Some("a test".to_owned()),
         };
         self.handle(scope, now, input);
+    }
+
+    /// Gives the machine an input and carries out what comes of it.
+    fn handle(&mut self, scope: &mut core::Scope, now: Now, input: Input) {
+        let outputs = &mut self.outputs;
+        let handled = catch_unwind(AssertUnwindSafe(|| scope.handle(now, input, outputs)));
+        if let Err(panic) = handled {
+            if self.store.is_none() {
+                resume_unwind(panic);
+            }
+            return self.torn = Some(panic_text(&*panic));
+        }
+        // Outputs name members by id, and those must still be the members of that moment.
+        self.carry_out(now);
+        for call in self.questions.drain(..) {
+            let member = self.members.get(&call.member);
+            let session = member.and_then(|member| member.recipient.session());
+            self.calls.ask(&self.status.name, scope.graph(), session, &call);
+        }
     }
 
     fn join(&mut self, joining: Joining) -> Input {
         let Joining { member, session, dialect, index, recipient } = joining;
         let _counted = Counted::new(&self.metrics.members);
         let (informed, touched) = (false, false);
-        self.members
-            .insert(member, Member { index, dialect, recipient, informed, touched, _counted });
+        let claims: Arc<Claims> = Arc::default();
+        let joined = Member {
+            session,
+            index,
+            dialect,
+            claims: claims.clone(),
+            recipient,
+            informed,
+            touched,
+            _counted,
+        };
+        self.members.insert(member, joined);
         self.count_members();
-        Input::Join { member, session, dialect, claims: Arc::default() }
+        Input::Join { member, session, dialect, claims }
     }
 
     fn update(
@@ -277,127 +424,12 @@ impl ScopeTask {
         }
     }
 
-    /// Makes the batch's commits durable, then lets out what waited for that.
-    async fn persist_and_release(&mut self, scope: &mut core::Scope) -> Result<(), StorageError> {
-        let Some(last) = self.commits.last() else { return Ok(()) };
-        let revision = last.revision;
-        if let Some(store) = &mut self.store {
-            store.append(&self.commits).await?;
-        }
-        self.metrics.commits.inc_by(self.commits.len() as u64);
-        self.status.revision.store(revision.0, Ordering::Release);
-        let now = clock::now();
-        scope.handle(now, Input::Persisted { revision }, &mut self.outputs);
-        self.carry_out(now);
-        self.tell_subscribers();
-        match &mut self.store {
-            Some(store) => store.compact(now.wall, scope.graph()).await,
-            None => Ok(()),
-        }
-    }
-
-    fn carry_out(&mut self, now: Now) {
-        let mut outputs = std::mem::take(&mut self.outputs);
-        for output in outputs.drain(..) {
-            match output {
-                Output::Commit(commit) => self.commits.push(commit),
-                Output::State { member, revision, body } => {
-                    if let Some(member) = self.members.get_mut(&member) {
-                        member.informed = true;
-                    }
-                    self.deliver(now, member, Delivery::State { revision, body });
-                }
-                Output::Reply { member, message, revision, body } => {
-                    self.deliver(now, member, Delivery::Reply { message, revision, body });
-                }
-                Output::Repair { member, revision, body } => {
-                    self.deliver(now, member, Delivery::Sync { revision, body });
-                }
-                Output::Broadcast { commit, except, bodies } => {
-                    self.broadcast(now, commit.revision, except, &bodies);
-                }
-                Output::Call(call) => self.questions.push(call),
-                Output::Sync { to, revision, body } => {
-                    for member in to.iter() {
-                        self.deliver(now, *member, Delivery::Sync { revision, body: body.clone() });
-                    }
-                }
-                Output::Dismissed { member, error } => self.dismiss(now, member, &error),
-                Output::Updated { ticket, result, revision } => {
-                    self.answer(ticket, Updated { revision, replies: result });
-                }
-            }
-        }
-        // The allocation is used again.
-        self.outputs = outputs;
-    }
-
-    fn deliver(&mut self, now: Now, id: MemberId, delivery: Delivery) {
-        let Some(member) = self.members.get_mut(&id) else { return };
-        member.recipient.deliver(now, member.index, delivery);
-        member.touch(id, &mut self.touched);
-        self.metrics.deliveries.inc();
-    }
-
-    fn broadcast(
-        &mut self,
-        now: Now,
-        revision: Revision,
-        except: Option<MemberId>,
-        bodies: &Bodies,
-    ) {
-        let mut deliveries = 0;
-        for (id, member) in &mut self.members {
-            if !member.informed || Some(*id) == except {
-                continue;
-            }
-            let Some(body) = bodies.get(member.dialect) else { continue };
-            let delivery = Delivery::Sync { revision, body: body.clone() };
-            member.recipient.deliver(now, member.index, delivery);
-            member.touch(*id, &mut self.touched);
-            deliveries += 1;
-        }
-        self.metrics.deliveries.inc_by(deliveries);
-    }
-
-    /// Somebody may not be here: its session hears nothing more of this scope.
-    fn dismiss(&mut self, now: Now, id: MemberId, error: &Rejection) {
-        let Some(member) = self.members.remove(&id) else { return };
-        tracing::debug!(scope = %self.status.name, member = %id, %error, "member dismissed");
-        self.metrics.members_dismissed.inc();
-        self.count_members();
-        member.recipient.scope_closed(now, member.index);
-        member.recipient.flush(now);
-    }
-
-    fn answer(&mut self, ticket: Ticket, updated: Updated) {
-        if updated.replies.iter().any(Result::is_err) {
-            self.metrics.updates_refused.inc();
-        }
-        if let Some(answer) = self.answers.remove(&ticket) {
-            let _ = answer.send(Ok(updated));
-        }
-    }
-
-    fn tell_subscribers(&mut self) {
-        let mut subscribers = self.status.subscribers.lock();
-        subscribers.retain_mut(|subscriber| self.commits.iter().all(|c| subscriber.tell(c)));
-        self.commits.clear();
-    }
-
-    fn flush(&mut self) {
-        let now = clock::now();
-        for id in self.touched.drain(..) {
-            if let Some(member) = self.members.get_mut(&id) {
-                member.touched = false;
-                member.recipient.flush(now);
-            }
-        }
-    }
-
     /// Shows the objects to those who want to look, when what they see is durable and told: what an
     /// application sees must not be gone after a crash.
     fn look(&mut self, scope: &core::Scope) {
+        if !self.is_settled() {
+            return;
+        }
         for read in self.reads.drain(..) {
             read(scope.graph(), scope.revision());
         }
@@ -409,7 +441,9 @@ impl ScopeTask {
         self.requests.close();
         let now = clock::now();
         // Those who asked to join and were not taken any more are told like members.
-        while let Ok(request) = self.requests.try_recv() {
+        let mut waiting = std::mem::take(&mut self.batch);
+        waiting.extend(std::iter::from_fn(|| self.requests.try_recv().ok()));
+        for request in waiting {
             if let Request::Join(joining) = request {
                 joining.recipient.scope_closed(now, joining.index);
                 joining.recipient.flush(now);
@@ -421,14 +455,6 @@ impl ScopeTask {
         }
         self.count_members();
         self.status.subscribers.lock().clear();
-    }
-}
-
-impl Member {
-    fn touch(&mut self, id: MemberId, touched: &mut Vec<MemberId>) {
-        if !std::mem::replace(&mut self.touched, true) {
-            touched.push(id);
-        }
     }
 }
 

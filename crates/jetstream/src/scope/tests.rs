@@ -104,7 +104,7 @@ async fn settle(scope: &Scope) {
 async fn sync(scope: &Scope, member: MemberId, message: u64, value: f64) {
     let changes = set(&graph(), value);
     let message = MessageIndex(message);
-    scope.send(Request::Sync { member, message, changes }).await.unwrap();
+    scope.send(Request::Sync { member, message, delivered: MessageIndex(0), changes }).await.unwrap();
     settle(scope).await;
 }
 

@@ -12,6 +12,7 @@ use super::{Handlers, start};
 use crate::future::BoxFuture;
 use crate::metrics::Metrics;
 use crate::scope::Scopes;
+use crate::storage::Storage;
 use crate::transport::Transport;
 
 /// Describes a server: [`Server::builder`](super::Server::builder).
@@ -21,6 +22,7 @@ pub struct ServerBuilder {
     pub(super) limits: Arc<Limits>,
     pub(super) metrics: Metrics,
     pub(super) admin: Option<String>,
+    pub(super) storage: Option<Arc<dyn Storage>>,
     shutdown_on: BoxFuture<'static, ()>,
 }
 
@@ -32,6 +34,7 @@ impl ServerBuilder {
             limits: Arc::default(),
             metrics: Metrics::process(),
             admin: None,
+            storage: None,
             shutdown_on: Box::pin(pending()),
         }
     }
@@ -95,6 +98,15 @@ impl ServerBuilder {
     #[must_use]
     pub fn limits(mut self, limits: impl Into<Arc<Limits>>) -> Self {
         self.limits = limits.into();
+        self
+    }
+
+    /// Where sessions are kept, so that clients resume them after the server was gone; without it they are
+    /// in memory. Scopes have their own, [`ScopesBuilder::storage`](crate::ScopesBuilder::storage), which
+    /// has to be the same: a scope recognises by its sessions what it was told before.
+    #[must_use]
+    pub fn storage(mut self, storage: Arc<dyn Storage>) -> Self {
+        self.storage = Some(storage);
         self
     }
 

@@ -20,12 +20,14 @@ use smallvec::SmallVec;
 use tokio::sync::{Notify, mpsc};
 
 use super::recorder::{Recorded, Recorder, Way};
+use super::keeper;
 use super::request::SessionInfo;
 use super::session_task::Order;
 use super::token::TokenHash;
 use crate::future::panic_text;
 use crate::metrics::Metrics;
 use crate::scope::Recipient;
+use crate::storage::StoredSession;
 use crate::transport::{FrameSink, Sent};
 
 /// A session.
@@ -110,6 +112,17 @@ impl SessionCell {
         };
         let (state, mail) = (Mutex::new(state), Mutex::default());
         Self { info, token, orders, state, mail, wake: Notify::new(), metrics }
+    }
+
+    /// The same, with something to carry out from before.
+    pub(super) fn with(mut self, outputs: Vec<Output>) -> Self {
+        self.state.get_mut().outputs = outputs;
+        self
+    }
+
+    /// What a store has to keep of the session.
+    pub(super) fn stored(&self) -> StoredSession {
+        keeper::stored(&self.info, self.token, self.state.lock().machine.record())
     }
 
     /// Gives the machine an input. The outputs wait for [`take_outputs`](Self::take_outputs).

@@ -1,15 +1,13 @@
 //! The sessions of a server, by token and by name.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use jetstream_core::ids::SessionId;
 use parking_lot::Mutex;
 
 use super::cell::SessionCell;
 use super::token::TokenHash;
-use crate::clock;
 
 /// All sessions of a server. Locked only to look one up.
 #[derive(Default)]
@@ -18,7 +16,9 @@ pub(super) struct Directory(Mutex<Sessions>);
 #[derive(Default)]
 struct Sessions {
     by_token: HashMap<TokenHash, Arc<SessionCell>>,
-    by_id: BTreeMap<SessionId, Arc<SessionCell>>,
+    /// Each with its place in the order of their beginnings.
+    by_id: HashMap<SessionId, (u64, Arc<SessionCell>)>,
+    begun: u64,
     /// No session is taken any more.
     closed: bool,
 }
@@ -31,7 +31,9 @@ impl Directory {
             return false;
         }
         sessions.by_token.insert(cell.token, cell.clone());
-        sessions.by_id.insert(cell.info.id(), cell.clone());
+        sessions.begun += 1;
+        let place = sessions.begun;
+        sessions.by_id.insert(cell.info.id(), (place, cell.clone()));
         true
     }
 
@@ -42,20 +44,21 @@ impl Directory {
         sessions.by_id.remove(&cell.info.id());
     }
 
-    /// The session whose token this is.
-    pub(super) fn by_token(&self, token: &str) -> Option<Arc<SessionCell>> {
-        let hash = TokenHash::of(token);
-        self.0.lock().by_token.get(&hash).cloned()
+    /// The session with this token.
+    pub(super) fn by_token(&self, token: &TokenHash) -> Option<Arc<SessionCell>> {
+        self.0.lock().by_token.get(token).cloned()
     }
 
     /// The session of this name.
     pub(super) fn by_id(&self, id: SessionId) -> Option<Arc<SessionCell>> {
-        self.0.lock().by_id.get(&id).cloned()
+        self.0.lock().by_id.get(&id).map(|(_, cell)| cell.clone())
     }
 
     /// All sessions, the oldest first.
     pub(super) fn list(&self) -> Vec<Arc<SessionCell>> {
-        self.0.lock().by_id.values().cloned().collect()
+        let mut all: Vec<_> = self.0.lock().by_id.values().cloned().collect();
+        all.sort_by_key(|(place, _)| *place);
+        all.into_iter().map(|(_, cell)| cell).collect()
     }
 
     /// Takes no session in any more.
@@ -64,14 +67,12 @@ impl Directory {
     }
 }
 
-/// A name that no other session of this process has, nor one of a process before it: stores keep names
-/// of sessions to recognise what they have stored already.
-pub(super) fn next_session_id() -> SessionId {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    if NEXT.load(Ordering::Relaxed) == 0 {
-        let seconds = clock::now().wall.0.max(1000) as u64 / 1000;
-        // A million names a second.
-        let _ = NEXT.compare_exchange(0, seconds << 20, Ordering::Relaxed, Ordering::Relaxed);
-    }
-    SessionId(NEXT.fetch_add(1, Ordering::Relaxed))
+/// A name that no other session has, nor one of a process before this one: stores recognise by it what they
+/// have been told already. 63 bits, as some stores count with a sign.
+///
+/// # Errors
+///
+/// If the system gives no random bytes.
+pub(super) fn new_session_id() -> Result<SessionId, getrandom::Error> {
+    Ok(SessionId(getrandom::u64()? >> 1))
 }

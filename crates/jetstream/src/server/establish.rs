@@ -4,6 +4,7 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jetstream_core::ids::SessionId;
 use jetstream_core::model::{ErrorCode, Rejection};
 use jetstream_core::session::{Accepted, CloseReason, Handshake, HandshakeOutput, ServerSession};
 use serde_json::{Map, Value};
@@ -12,23 +13,32 @@ use tokio::time::{sleep_until, timeout, timeout_at};
 
 use super::Shared;
 use super::cell::SessionCell;
-use super::directory::next_session_id;
+use super::directory::new_session_id;
+use super::keeper;
 use super::request::{SessionFacts, SessionInfo, SessionRequest, SessionVerdict};
 use super::session_task::{ORDERS_MAX, Order, SessionTask};
-use super::token::Token;
+use super::token::{Token, TokenHash};
 use crate::clock;
 use crate::future::catch_panic;
 use crate::metrics::Counted;
-use crate::transport::{Connection, FramePart, FrameSink, FrameSource, Received, Sent};
+use crate::transport::{ConnectInfo, Connection, FramePart, FrameSink, FrameSource, Received, Sent};
 
 /// Sees a connection through: to its session, whose task may become this one, or to its end.
 pub(super) async fn establish(server: Arc<Shared>, mut connection: Connection) {
     let Some(token) = connection.info.session_token() else {
         return handshake(server, connection).await;
     };
-    let cell = server.directory.by_token(token);
+    let token = TokenHash::of(token);
     connection.info.forget_token();
-    let Connection { source, sink, .. } = connection;
+    let Connection { info, source, sink, pending } = connection;
+    let (cell, woken) = match server.directory.by_token(&token) {
+        Some(cell) => (Some(cell), None),
+        None => find(&server, token, info).await,
+    };
+    drop(pending);
+    if let Some(task) = woken {
+        return Box::pin(resume(task, source, sink)).await;
+    }
     let Some(cell) = cell else {
         tracing::debug!("a connection names no session");
         return goodbye(source, &*sink, &CloseReason::unknown_token()).await;
@@ -40,6 +50,37 @@ pub(super) async fn establish(server: Arc<Shared>, mut connection: Connection) {
     if let Err(mpsc::error::SendError(Order::Arrived { source, sink })) = arrived {
         goodbye(source, &*sink, &CloseReason::unknown_token()).await;
     }
+}
+
+/// Looks for a session that is not in memory: in the store.
+async fn find(
+    server: &Arc<Shared>,
+    token: TokenHash,
+    connect: ConnectInfo,
+) -> (Option<Arc<SessionCell>>, Option<SessionTask>) {
+    let Some(keeper) = &server.keeper else { return (None, None) };
+    let _turn = keeper.turn(&token).await;
+    // Another connection may have been quicker.
+    if let Some(cell) = server.directory.by_token(&token) {
+        return (Some(cell), None);
+    }
+    match keeper.wake(server, &token, connect).await {
+        Ok(task) => (None, task),
+        Err(error) => {
+            tracing::error!(%error, "a session could not be looked up");
+            (None, None)
+        }
+    }
+}
+
+/// Goes on with a session that was stored.
+async fn resume(mut task: SessionTask, source: Box<dyn FrameSource>, sink: Arc<dyn FrameSink>) {
+    let metrics = task.metrics().clone();
+    metrics.sessions_resumed.inc();
+    metrics.sessions_restored.inc();
+    let _counted = Counted::new(&metrics.sessions);
+    task.begin(source, sink, false, None);
+    task.run_to_end().await;
 }
 
 async fn handshake(server: Arc<Shared>, connection: Connection) {
@@ -62,14 +103,24 @@ async fn handshake(server: Arc<Shared>, connection: Connection) {
                 (params, version, dialect)
             }
         };
-        let request = SessionRequest { connect: info.clone(), params, version };
+        let request =
+            SessionRequest { connect: info.clone(), params, version, is_restored: false };
         let verdict = timeout_at(deadline, ask(&server, request)).await;
         let Ok((params, version, verdict)) = verdict else { continue };
-        let begun = verdict.0.and_then(|data| {
-            let (id, connect) = (next_session_id(), info.clone());
-            let facts = SessionFacts { id, dialect, connect, params, version, data };
-            begin(&server, facts, &mut handshake)
-        });
+        let begun = match verdict.0 {
+            Ok(data) => {
+                let begin = begin(
+                    &server,
+                    |id| SessionFacts { id, dialect, connect: info.clone(), params, version, data },
+                    &mut handshake,
+                );
+                match timeout_at(deadline, begin).await {
+                    Ok(begun) => begun,
+                    Err(_) => continue,
+                }
+            }
+            Err(error) => Err(error),
+        };
         match begun {
             Ok(Some((task, accepted))) => {
                 drop(pending);
@@ -92,7 +143,7 @@ async fn handshake(server: Arc<Shared>, connection: Connection) {
 }
 
 /// The application's verdict; a panic in its handler denies.
-async fn ask(
+pub(super) async fn ask(
     server: &Shared,
     request: SessionRequest,
 ) -> (Map<String, Value>, semver::Version, SessionVerdict) {
@@ -111,9 +162,11 @@ async fn ask(
 }
 
 /// A session and its task; `None` if the client did not wait for it.
-fn begin(
+///
+/// Its client is told of it when it is stored: with its token it must be known after a crash.
+async fn begin(
     server: &Arc<Shared>,
-    facts: SessionFacts,
+    facts: impl FnOnce(SessionId) -> SessionFacts,
     handshake: &mut Handshake,
 ) -> Result<Option<(SessionTask, Accepted)>, Rejection> {
     let no_randomness = |error: getrandom::Error| {
@@ -123,11 +176,20 @@ fn begin(
     let token = Token::generate().map_err(no_randomness)?;
     let jitter_seed = getrandom::u64().map_err(no_randomness)?;
     let limits = server.limits.clone();
+    let facts = facts(new_session_id().map_err(no_randomness)?);
     let machine = ServerSession::new(facts.id, facts.dialect, limits, jitter_seed, clock::now());
     let (orders, receiver) = mpsc::channel(ORDERS_MAX);
-    let info = SessionInfo(Arc::new(facts));
+    let (info, token_hash) = (SessionInfo(Arc::new(facts)), token.hash());
+    let machine = match &server.keeper {
+        Some(keeper) => {
+            let record = keeper::beginning(server.limits.session_timeout_ms);
+            let stored = keeper::stored(&info, token_hash, record);
+            machine.kept(keeper.clone().save(stored).await.is_some())
+        }
+        None => machine,
+    };
     let metrics = server.metrics.clone();
-    let cell = Arc::new(SessionCell::new(info, token.hash(), machine, orders, metrics));
+    let cell = Arc::new(SessionCell::new(info, token_hash, machine, orders, metrics));
     if !server.directory.insert(&cell, server.limits.sessions_max) {
         return Err(Rejection::new(
             ErrorCode::TooLarge,

@@ -7,7 +7,8 @@
 //!    `outgoing`: what it asks of scopes waits for places in their mailboxes.
 //! 3. `cell`: the machine and the sink behind one lock, which scopes deliver into.
 //!
-//! Beside it: `request` (what the application is asked), `directory` and `token` (who is who), `health` and
+//! Beside it: `request` (what the application is asked), `directory` and `token` (who is who), `keeper` (who
+//! was, when the server is back), `health` and
 //! `admin` (for operators), `inspect` and `recorder` (for who looks), `builder` and `handle` (for the
 //! application).
 
@@ -23,6 +24,7 @@ mod session_task;
 mod admin;
 mod directory;
 mod health;
+mod keeper;
 mod token;
 
 mod inspect;
@@ -45,6 +47,7 @@ use crate::transport::{Environment, Listener};
 
 use directory::Directory;
 use health::Probe;
+use keeper::Keeper;
 use session_task::Order;
 
 pub use builder::ServerBuilder;
@@ -71,6 +74,8 @@ struct Shared {
     handlers: Handlers,
     metrics: Metrics,
     directory: Directory,
+    /// Where sessions are kept, if they are.
+    keeper: Option<Arc<Keeper>>,
     health: Probe,
     watched: inspect::Watched,
     phase: watch::Receiver<Phase>,
@@ -111,6 +116,9 @@ impl Shared {
             Phase::Running => {}
             Phase::Stopping | Phase::Ended => return Health::not_ready("the server is going away"),
         }
+        if let Some(problem) = self.keeper.as_ref().and_then(|keeper| keeper.problem()) {
+            return Health::not_ready(problem);
+        }
         self.health.ask().await
     }
 }
@@ -124,7 +132,7 @@ fn report(ended: Result<(), tokio::task::JoinError>) {
 }
 
 async fn start(builder: ServerBuilder) -> io::Result<ServerHandle> {
-    let ServerBuilder { transports, handlers, limits, metrics, admin, .. } = builder;
+    let ServerBuilder { transports, handlers, limits, metrics, admin, storage, .. } = builder;
     let environment = Environment {
         pending: Arc::new(Semaphore::new(
             limits.connections_pending_max.min(Semaphore::MAX_PERMITS),
@@ -143,6 +151,7 @@ async fn start(builder: ServerBuilder) -> io::Result<ServerHandle> {
         handlers,
         metrics,
         directory: Directory::default(),
+        keeper: storage.map(|storage| Arc::new(Keeper::new(storage))),
         health: Probe::new(),
         watched: inspect::Watched::default(),
         phase: phases,
@@ -152,6 +161,9 @@ async fn start(builder: ServerBuilder) -> io::Result<ServerHandle> {
         Some(address) => Some(admin::start(&shared, &address).await?),
         None => None,
     };
+    if let Some(keeper) = &shared.keeper {
+        shared.spawn(keeper::sweep(shared.clone(), keeper.clone()));
+    }
     let addresses = listeners.iter().filter_map(|listener| listener.local_addr()).collect();
     let mut accepting = JoinSet::new();
     for listener in listeners {

@@ -20,6 +20,7 @@ pub struct SessionRequest {
     pub(super) connect: Arc<ConnectInfo>,
     pub(super) params: Map<String, Value>,
     pub(super) version: Version,
+    pub(super) is_restored: bool,
 }
 
 impl SessionRequest {
@@ -41,6 +42,12 @@ impl SessionRequest {
     /// How it connected: headers, query, connection parameters, address.
     pub fn connection(&self) -> &ConnectInfo {
         &self.connect
+    }
+
+    /// Whether the session was there before the server was restarted, and its client resumes it. Who is
+    /// denied now begins anew.
+    pub fn is_restored(&self) -> bool {
+        self.is_restored
     }
 
     /// Lets the client in.

@@ -26,7 +26,7 @@ use super::establish::{goodbye, linger};
 use super::outgoing::{Outgoing, Place};
 use super::request::{FetchRequest, FetchVerdict};
 use crate::clock;
-use crate::future::catch_panic;
+use crate::future::{BoxFuture, catch_panic};
 use crate::metrics::{Counted, Metrics};
 use crate::scope::{Joining, Request, Scope};
 use crate::transport::{FrameSink, FrameSource, FrameText, Received};
@@ -53,13 +53,28 @@ pub(super) struct SessionTask {
     replaced: Option<Live>,
     /// The scope of the fetch that was accepted last, until it is joined.
     accepted: Option<(MessageIndex, Scope)>,
+    /// Scopes that the session had before the server was gone, until they are joined.
+    rejoining: HashMap<ScopeIndex, Scope>,
     memberships: HashMap<ScopeIndex, (Scope, MemberId)>,
     /// Requests to scopes. While there are any, no frames are read.
     outgoing: Outgoing,
     /// The application's handlers at work.
-    handlers: JoinSet<(MessageIndex, FetchVerdict)>,
+    handlers: JoinSet<(Asked, FetchVerdict)>,
+    /// The session on its way into the store; its position then.
+    saving: Option<BoxFuture<'static, Option<MessageIndex>>>,
     timer: Option<Timer>,
     over: bool,
+    /// Its client will not resume it.
+    is_forgotten: bool,
+}
+
+/// What the application is asked about.
+#[derive(Clone, Copy)]
+enum Asked {
+    /// A fetch, by its message.
+    Fetch(MessageIndex),
+    /// A scope that the session had before the server was gone.
+    Rejoin(ScopeIndex),
 }
 
 /// A connection that is in use.
@@ -78,7 +93,9 @@ struct Timer {
 /// What wakes the task.
 enum Event {
     Order(Order),
-    Verdict(MessageIndex, FetchVerdict),
+    Verdict(Asked, FetchVerdict),
+    /// The session is stored up to this position; `None`: it could not be.
+    Saved(Option<MessageIndex>),
     /// There is a place in a scope's mailbox, or the scope is closed.
     Place(Place),
     /// The sink has room again.
@@ -105,11 +122,14 @@ impl SessionTask {
             connection: None,
             replaced: None,
             accepted: None,
+            rejoining: HashMap::new(),
+            saving: None,
             memberships: HashMap::new(),
             outgoing: Outgoing::default(),
             handlers: JoinSet::new(),
             timer: None,
             over: false,
+            is_forgotten: false,
         }
     }
 
@@ -141,6 +161,12 @@ impl SessionTask {
             self.fail();
         }
         self.server.directory.remove(&self.cell);
+        if self.is_forgotten
+            && let Some(keeper) = &self.server.keeper
+        {
+            or_done(self.saving.take()).await;
+            keeper.forget(session).await;
+        }
         self.leave().await;
         tracing::debug!(%session, "session ended");
     }
@@ -164,7 +190,10 @@ impl SessionTask {
                     self.go_away().await;
                     break;
                 }
-                Event::Verdict(message, verdict) => self.handle_verdict(message, verdict),
+                Event::Verdict(asked, verdict) => self.handle_verdict(asked, verdict),
+                Event::Saved(position) => {
+                    self.cell.input(clock::now(), Input::Saved { position });
+                }
                 Event::Place(place) => {
                     if let Err(index) = self.outgoing.take_place(place) {
                         self.scope_is_closed(index);
@@ -184,15 +213,19 @@ impl SessionTask {
     async fn next_event(&mut self) -> Event {
         let reads = self.outgoing.is_empty() && self.cell.wants_frames();
         let full = self.cell.full_sink();
-        let Self { cell, orders, connection, outgoing, handlers, timer, .. } = self;
+        let Self { cell, orders, connection, outgoing, handlers, saving, timer, .. } = self;
         tokio::select! {
             biased;
             Some(order) = orders.recv() => Event::Order(order),
             Some(verdict) = handlers.join_next(), if !handlers.is_empty() => match verdict {
-                Ok((message, verdict)) => Event::Verdict(message, verdict),
+                Ok((asked, verdict)) => Event::Verdict(asked, verdict),
                 // Handlers catch their panics, and nobody cancels them.
                 Err(_) => Event::Woken,
             },
+            position = or_never(saving.as_mut()) => {
+                *saving = None;
+                Event::Saved(position)
+            }
             place = outgoing.place() => Event::Place(place),
             () = poll_fn(|context| match &full {
                 Some(sink) => sink.poll_writable(context),
@@ -243,7 +276,7 @@ impl SessionTask {
         }
     }
 
-    fn handle_verdict(&mut self, message: MessageIndex, FetchVerdict(verdict): FetchVerdict) {
+    fn handle_verdict(&mut self, asked: Asked, FetchVerdict(verdict): FetchVerdict) {
         let verdict = verdict.and_then(|scope| {
             if scope.is_closed() {
                 return Err(Rejection::message("the scope is closed"));
@@ -253,17 +286,23 @@ impl SessionTask {
             }
             Ok(scope)
         });
-        let input = match verdict {
-            Ok(scope) => {
-                self.server.health.note(&scope);
+        match &verdict {
+            Ok(scope) => self.server.health.note(scope),
+            Err(_) => drop(self.server.metrics.fetches_denied.inc()),
+        }
+        let input = match (asked, verdict) {
+            (Asked::Fetch(message), Ok(scope)) => {
                 let (name, schema) = (scope.name().clone(), scope.schema().clone());
                 self.accepted = Some((message, scope));
                 Input::FetchAccepted { message, scope: name, schema }
             }
-            Err(error) => {
-                self.server.metrics.fetches_denied.inc();
-                Input::FetchDenied { message, error }
+            (Asked::Fetch(message), Err(error)) => Input::FetchDenied { message, error },
+            (Asked::Rejoin(index), Ok(scope)) => {
+                let schema = scope.schema().clone();
+                self.rejoining.insert(index, scope);
+                Input::RejoinAccepted { scope: index, schema }
             }
+            (Asked::Rejoin(index), Err(_)) => Input::RejoinDenied { scope: index },
         };
         self.cell.input(clock::now(), input);
     }
@@ -286,8 +325,6 @@ impl SessionTask {
             }
             outputs.into_iter().for_each(|output| self.carry_out(output));
         }
-        // A fetch of a scope that the session has joined already joins nothing.
-        self.accepted = None;
         for index in self.cell.take_closed() {
             self.memberships.remove(&index);
         }
@@ -299,12 +336,21 @@ impl SessionTask {
         match output {
             Output::Fetch { message, name, params } => {
                 let session = self.cell.info.clone();
-                self.ask(message, FetchRequest { session, name, params });
+                self.ask(Asked::Fetch(message), FetchRequest { session, name, params });
+            }
+            Output::Rejoin { scope, name, params } => {
+                let session = self.cell.info.clone();
+                self.ask(Asked::Rejoin(scope), FetchRequest { session, name, params });
+            }
+            Output::Save => {
+                if let Some(keeper) = &self.server.keeper {
+                    self.saving = Some(Box::pin(keeper.clone().save(self.cell.stored())));
+                }
             }
             Output::Join { message, scope } => self.join(message, scope),
             Output::Resync { scope } => self.request(scope, Request::Resync),
-            Output::Sync { scope, message, changes } => {
-                self.request(scope, |member| Request::Sync { member, message, changes });
+            Output::Sync { scope, message, delivered, changes } => {
+                self.request(scope, |member| Request::Sync { member, message, delivered, changes });
             }
             Output::Seen { scope, revision } => {
                 self.request(scope, |member| Request::Seen { member, revision });
@@ -314,16 +360,19 @@ impl SessionTask {
                 self.memberships.remove(&scope);
             }
             Output::Close { connection, reason } => self.close(connection, &reason),
-            Output::Ended => self.over = true,
+            Output::Ended => {
+                self.over = true;
+                self.is_forgotten = true;
+            }
         }
     }
 
     /// Asks the application, in a task of its own: it may take its time, and it may panic.
-    fn ask(&mut self, message: MessageIndex, fetch: FetchRequest) {
+    fn ask(&mut self, asked: Asked, fetch: FetchRequest) {
         let server = self.server.clone();
         self.handlers.spawn(async move {
             let Some(on_fetch) = &server.handlers.on_fetch else {
-                return (message, fetch.deny("No such scope"));
+                return (asked, fetch.deny("No such scope"));
             };
             let verdict = catch_panic(async { on_fetch(fetch).await }).await;
             let verdict = verdict.unwrap_or_else(|panic| {
@@ -332,13 +381,14 @@ impl SessionTask {
                 let error = Rejection::new(ErrorCode::Internal, "the fetch could not be answered");
                 FetchVerdict(Err(error))
             });
-            (message, verdict)
+            (asked, verdict)
         });
     }
 
     fn join(&mut self, message: MessageIndex, index: ScopeIndex) {
-        let Some((accepted, scope)) = self.accepted.take() else { return };
-        debug_assert_eq!(accepted, message, "fetches are answered one at a time");
+        let accepted = self.accepted.take_if(|(accepted, _)| *accepted == message);
+        let scope = self.rejoining.remove(&index).or(accepted.map(|(_, scope)| scope));
+        let Some(scope) = scope else { return };
         let member = scope.next_member();
         let request = Request::Join(Joining {
             member,
@@ -410,6 +460,7 @@ impl SessionTask {
             self.server.spawn(async move { goodbye(source, &*sink, &reason).await });
         }
         self.outgoing = Outgoing::default();
+        self.is_forgotten = true;
     }
 
     /// The server goes away: what was asked is answered, then the client is told to resume elsewhere.
@@ -420,6 +471,11 @@ impl SessionTask {
             let _ = scope.read(|_| ()).await;
         }
         self.cell.send_all(clock::now());
+        if let Some(keeper) = &self.server.keeper {
+            // What was begun before must not come to stand on top of this.
+            or_done(self.saving.take()).await;
+            keeper.clone().save(self.cell.stored()).await;
+        }
         if let Some(connection) = self.connection.take() {
             goodbye(connection.source, &*connection.sink, &CloseReason::GoingAway).await;
         }
@@ -439,6 +495,13 @@ async fn or_never<F: Future + Unpin>(future: Option<F>) -> F::Output {
     match future {
         Some(future) => future.await,
         None => pending().await,
+    }
+}
+
+/// Waits for a future, if there is one.
+async fn or_done<F: Future + Unpin>(future: Option<F>) {
+    if let Some(future) = future {
+        future.await;
     }
 }
 

@@ -91,7 +91,7 @@ pub struct StoredSession {
 }
 
 /// A scope that a session has fetched.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StoredFetch {
     /// What the session calls it.
     pub index: ScopeIndex,
@@ -99,6 +99,9 @@ pub struct StoredFetch {
     pub name: ScopeName,
     /// The message that asked: sent again, it gets the same index.
     pub message: MessageIndex,
+    /// What the client added for the application, which is asked again.
+    #[serde(default)]
+    pub params: Map<String, Value>,
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use jetstream_core::ids::{ObjectId, Position, Revision, ScopeName, SharedText};
 use jetstream_core::model::{
     ChangeSet, Fragment, Graph, JudgeLimits, Scalar, Schema, Value, judge,
 };
-use jetstream_core::scope::{Answer, Commit, Entry, state_fragments};
+use jetstream_core::scope::{Answer, Answered, Commit, Entry, state_fragments};
 use jetstream_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -174,15 +174,15 @@ pub struct Rebuilt {
     pub position: Position,
     /// When the last commit was made.
     pub time: Timestamp,
-    /// The replies of the snapshot and of the entries, in order.
-    pub answered: Vec<Answer>,
+    /// The replies of the snapshot and of the entries, as far as they are not known to have arrived.
+    pub answered: Answered,
 }
 
 impl Rebuilt {
     /// This state, to be stored.
     pub fn snapshot(&self) -> Snapshot {
         Snapshot::of(&self.graph, self.revision, self.time)
-            .behind(self.position, self.answered.as_slice())
+            .behind(self.position, self.answered.iter().cloned().collect::<Vec<_>>())
     }
 }
 
@@ -219,10 +219,10 @@ impl Stored {
         let schema = scope.schema_of(written)?;
         let graph = Graph::from_state(schema.clone(), root, fragments.to_vec())
             .map_err(|errors| unfit(revision, &errors[0]))?;
-        let answered = answered.to_vec();
+        let answered = answered.iter().cloned().collect();
         let mut rebuilt = Rebuilt { written, graph, revision, position, time, answered };
         for entry in self.entries {
-            rebuilt.answered.extend(entry.answer());
+            entry.answer().into_iter().for_each(|answer| rebuilt.answered.note(answer));
             if let Entry::Commit(commit) = entry {
                 rebuilt.apply(&commit)?;
             }

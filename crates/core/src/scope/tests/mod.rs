@@ -1,5 +1,6 @@
 //! Stories of a scope: who is told what, and when.
 
+mod durable;
 mod original;
 mod pending;
 
@@ -44,7 +45,7 @@ impl World {
         let procedures = procedures(&schema);
         let canvas = schema.find("Canvas").unwrap().0;
         let graph = Graph::new(Arc::new(schema), ROOT, canvas);
-        let options = Options { procedures, ..Options::default() };
+        let options = Options { procedures, stored: true, ..Options::default() };
         Self { scope: Scope::new(graph, options), now: Now::default(), out: Vec::new() }
     }
 
@@ -63,16 +64,23 @@ impl World {
     }
 
     fn sync(&mut self, member: MemberId, message: u64, changes: ChangeSet) -> &mut Self {
-        self.tell(Input::Sync { member, message: MessageIndex(message), changes })
+        let (message, delivered) = (MessageIndex(message), MessageIndex(0));
+        self.tell(Input::Sync { member, message, delivered, changes })
     }
 
     fn persist(&mut self) -> &mut Self {
-        let revision = self.scope.revision();
-        self.tell(Input::Persisted { revision })
+        self.tell(Input::Persisted { position: Position(u64::MAX) })
     }
 
-    /// What has come out since the last time, a line each.
+    /// What has come out since the last time, a line each. What those who follow the log are told is left
+    /// out, and answers that are stored.
     fn lines(&mut self) -> Vec<String> {
+        let mut lines = self.all_lines();
+        lines.retain(|line| !line.starts_with("committed") && !line.contains("stores the answer"));
+        lines
+    }
+
+    fn all_lines(&mut self) -> Vec<String> {
         self.scope.graph().check().unwrap();
         std::mem::take(&mut self.out).into_iter().map(|output| line(&output)).collect()
     }
@@ -116,14 +124,28 @@ fn line(output: &Output) -> String {
         text.replace("00000000-0000-0000-0000-0000000000", "#").replace("\"clsName\":", "")
     };
     match output {
-        Output::Commit(commit) => format!("commit {}", commit.revision),
+        Output::Persist { position, entry: Entry::Commit(commit) } => {
+            format!("{position} stores commit {}", commit.revision)
+        }
+        Output::Persist { position, entry: Entry::Answer(answer) } => {
+            format!("{position} stores the answer to {}", answer.origin.message)
+        }
+        Output::Committed(commit) => format!("committed {}", commit.revision),
         Output::State { member, body, .. } => format!("{member} state {}", short(body)),
         Output::Reply { member, message, body, .. } => format!("{member} reply {message} {body}"),
         Output::Repair { member, body, .. } => format!("{member} repair {}", short(body)),
-        Output::Broadcast { except, bodies, .. } => {
+        Output::Broadcast { to, bodies, .. } => {
             let body = |body: &Option<SharedText>| body.as_deref().map(short).unwrap_or_default();
-            let except = except.map_or("nobody".to_owned(), |member| member.to_string());
-            format!("all but {except}: {} | {}", body(&bodies.original), body(&bodies.v1))
+            let list = |members: &BTreeSet<MemberId>| {
+                members.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
+            };
+            let to = match to {
+                Listeners::All => "all but nobody".to_owned(),
+                Listeners::AllBut(author) => format!("all but {author}"),
+                Listeners::AllButThese(others) => format!("all but {}", list(others)),
+                Listeners::Only(these) => format!("only {}", list(these)),
+            };
+            format!("{to}: {} | {}", body(&bodies.original), body(&bodies.v1))
         }
         Output::Call(call) => {
             let about = call.procedure.as_ref().map_or("validate", |name| name.as_str());
@@ -144,18 +166,21 @@ fn nobody_is_told_of_a_commit_before_it_is_durable() {
     world.join(ANN, Dialect::V1).join(BO, Dialect::V1).lines();
     let rename = world.rename("new");
     world.sync(ANN, 1, ChangeSet::new([rename]));
-    assert_eq!(world.lines(), ["commit 1"]);
+    assert_eq!(world.lines(), ["1 stores commit 1"]);
     world.join(CY, Dialect::V1);
     let refused = world.add(7);
     world.sync(BO, 1, ChangeSet::new([refused]));
-    assert_eq!(world.lines(), [""; 0], "a refusal and a state depend on the commit, too");
-    world.persist();
-    let lines = world.lines();
-    assert_eq!(lines[0], "1 reply 1 [{}]");
-    assert!(lines[1].starts_with("all but 1: "), "{lines:#?}");
-    assert!(lines[2].starts_with("3 state ") && lines[2].contains("\"new\""), "{lines:#?}");
-    assert!(lines[3].starts_with("2 reply 1 [{\"error\""), "{lines:#?}");
+    let lines = world.all_lines();
+    assert_eq!(lines, ["2 stores the answer to 1"], "a state waits, and so does a refusal");
+    world.tell(Input::Persisted { position: Position(1) });
+    let lines = world.all_lines();
+    assert_eq!(lines[..2], ["committed 1", "1 reply 1 [{}]"]);
+    assert!(lines[2].starts_with("all but 1: "), "{lines:#?}");
+    assert!(lines[3].starts_with("3 state ") && lines[3].contains("\"new\""), "{lines:#?}");
     assert_eq!(lines.len(), 4);
+    world.tell(Input::Persisted { position: Position(2) });
+    let lines = world.lines();
+    assert!(lines.len() == 1 && lines[0].starts_with("2 reply 1 [{\"error\""), "{lines:#?}");
 }
 
 #[test]
@@ -215,7 +240,7 @@ fn a_refused_change_set_is_nobody_elses_business() {
     world.join(ANN, Dialect::Original).join(BO, Dialect::Original).lines();
     let stray = world.add(1);
     world.sync(ANN, 1, ChangeSet::new([stray]));
-    let lines = world.lines();
+    let lines = world.persist().lines();
     assert_eq!(lines.len(), 1);
     assert!(lines[0].starts_with("1 reply 1 [{\"error\":"), "{lines:#?}");
     assert_eq!(world.scope.revision(), Revision(0));
@@ -229,7 +254,7 @@ fn the_application_changes_a_scope_as_its_members_do() {
     world.tell(Input::Update { ticket: Ticket(5), changes: ChangeSet::atomic([rename]) });
     world.persist();
     let lines = world.lines();
-    assert_eq!(lines[0], "commit 1");
+    assert_eq!(lines[0], "1 stores commit 1");
     assert!(lines[1].starts_with("all but nobody: [{\"type\":\"change\""), "{lines:#?}");
     assert_eq!(lines[2], "updated 5 [true] at 1");
 }
@@ -326,9 +351,8 @@ fn what_lives_with_a_session_leaves_with_it() {
     world.join(BO, Dialect::V1).lines();
     world.tell(Input::Leave { member: CY }).persist();
     let lines = world.lines();
-    assert_eq!(lines[0], "commit 2");
     assert_eq!(
-        lines[1], r##"all but nobody:  | [{"type":"remove","uuid":"#01","Cursor"}]"##,
+        lines[0], r##"all but nobody:  | [{"type":"remove","uuid":"#01","Cursor"}]"##,
         "{lines:#?}"
     );
     assert_eq!(world.scope.graph().len(), 2);

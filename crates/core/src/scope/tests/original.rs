@@ -279,7 +279,10 @@ impl Room {
         self.world.scope.graph().check().unwrap();
         for output in std::mem::take(&mut self.world.out) {
             match output {
-                Output::Commit(_) | Output::State { .. } | Output::Updated { .. } => {}
+                Output::Persist { .. }
+                | Output::Committed(_)
+                | Output::State { .. }
+                | Output::Updated { .. } => {}
                 Output::Call(call) => self.calls.push(call.ticket),
                 Output::Sync { .. } | Output::Dismissed { .. } => panic!("there are no rules"),
                 Output::Reply { member, message, revision, body } => {
@@ -296,10 +299,10 @@ impl Room {
                 Output::Repair { member, revision, body } => {
                     self.send(member.0 as usize, revision, Down::Sync(read(&body)));
                 }
-                Output::Broadcast { commit, except, bodies } => {
+                Output::Broadcast { commit, to, bodies } => {
                     let Some(body) = bodies.original else { continue };
                     for client in 0..self.clients.len() {
-                        if except != Some(MemberId(client as u64)) {
+                        if to.has(MemberId(client as u64)) {
                             self.send(client, commit.revision, Down::Sync(read(&body)));
                         }
                     }

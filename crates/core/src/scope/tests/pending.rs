@@ -60,10 +60,10 @@ fn others_commit_while_a_call_is_out() {
     assert_eq!(world.lines(), ["call 1: Canvas.rename 1 of 1"]);
     world.sync(BO, 1, plain).persist();
     let lines = world.lines();
-    assert_eq!(lines[..2], ["commit 1", "2 reply 1 [{}]"]);
+    assert_eq!(lines[..2], ["1 stores commit 1", "2 reply 1 [{}]"]);
     assert!(lines[2].starts_with("all but 2"), "Ann is told, too: {lines:#?}");
     world.verdict(1, Verdict::ACCEPT).persist();
-    assert_eq!(world.lines()[..2], ["commit 2", "1 reply 1 [{}]"]);
+    assert_eq!(world.lines()[..2], ["2 stores commit 2", "1 reply 1 [{}]"]);
     assert_eq!(world.name(), "asked");
 }
 
@@ -77,7 +77,7 @@ fn a_members_own_changes_keep_their_order_behind_its_call() {
     world.verdict(1, Verdict::failed("no")).persist();
     let lines = world.lines();
     assert_eq!(lines[0], r#"1 reply 1 [{"error":{"message":"no","type":"procedure-failed"}}]"#);
-    assert_eq!(lines[1..4], ["commit 1", "call 2: Canvas.rename 3 of 1", "1 reply 2 [{}]"]);
+    assert_eq!(lines[1..4], ["1 stores commit 1", "call 2: Canvas.rename 3 of 1", "1 reply 2 [{}]"]);
     assert_eq!(world.name(), "2");
     world.verdict(2, Verdict::ACCEPT).persist();
     let lines = world.lines();
@@ -163,7 +163,7 @@ fn a_call_without_an_answer_ends_when_its_time_is_over() {
     world.tell(Input::Deadline).persist();
     let lines = world.lines();
     assert!(lines[0].contains("procedure-failed"), "{lines:#?}");
-    assert_eq!(lines[1..3], ["commit 1", "1 reply 2 [{}]"]);
+    assert_eq!(lines[1..3], ["1 stores commit 1", "1 reply 2 [{}]"]);
     world.verdict(1, Verdict::ACCEPT).persist();
     assert_eq!(world.lines(), [""; 0], "too late");
     assert_eq!(world.name(), "behind");

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::ids::{MessageIndex, Revision, ScopeIndex};
 use crate::model::ErrorCode;
 use crate::session::Output;
+use crate::session::outgoing::Outgoing;
 use crate::session::reliable::{Arrival, GapAction};
 use crate::wire::decode::{self, Unreadable};
 use crate::wire::message::{ClientBody, ClientMessage, Dialect};
@@ -22,6 +23,10 @@ impl ServerSession {
         for message in messages {
             match message {
                 Ok(message) if self.knows(&message.body) => {
+                    if !self.learn_numbering(&message) {
+                        let message = "the acknowledged message was never sent".to_owned();
+                        return self.deny(ErrorCode::Rejected, message, out);
+                    }
                     acknowledged = acknowledged.max(self.acknowledged_by(&message));
                     self.message(message, out);
                 }
@@ -46,6 +51,12 @@ impl ServerSession {
         let counts = self.dialect >= Dialect::V1 || matches!(message.body, ClientBody::Ping { .. });
         let ack = message.ack.filter(|ack| counts && *ack <= self.reliable.last_sent());
         ack.unwrap_or_default()
+    }
+
+    /// A restored session hears from its client what it has. False if that cannot be.
+    fn learn_numbering(&mut self, message: &ClientMessage) -> bool {
+        let says = matches!(message.body, ClientBody::Ping { .. });
+        !says || self.number(message.ack.unwrap_or_default())
     }
 
     /// Whether the client's dialect has this message.
@@ -78,6 +89,9 @@ impl ServerSession {
             },
             Arrival::New => {
                 self.gap.close();
+                if self.is_answered(message.index) {
+                    return;
+                }
                 match message.body {
                     ClientBody::Ping { .. } => self.ping(&message),
                     // Read, and of no consequence.
@@ -91,7 +105,18 @@ impl ServerSession {
     /// Forgets what the client has, and tells the scopes if they want to know.
     fn acknowledge(&mut self, ack: MessageIndex, out: &mut Vec<Output>) {
         let mut seen: BTreeMap<ScopeIndex, Revision> = BTreeMap::new();
+        let (scopes, keeping) = (&mut self.scopes, &mut self.keeping);
         self.reliable.acknowledge_each(ack, |message| {
+            match message {
+                Outgoing::SyncReply { at, reply_to, .. } => {
+                    scopes.deliver(at.scope, *reply_to);
+                    keeping.iter_mut().for_each(|keeping| keeping.confirmed(*reply_to));
+                }
+                Outgoing::FetchReply { reply_to, .. } => {
+                    keeping.iter_mut().for_each(|keeping| keeping.confirmed(*reply_to));
+                }
+                _ => {}
+            }
             seen.extend(message.moment().map(|at| (at.scope, at.revision)));
         });
         if self.dialect >= Dialect::V1 {

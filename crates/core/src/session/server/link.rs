@@ -98,13 +98,15 @@ impl Link {
     }
 
     /// If the client asked and can be answered now: what it has. From now on messages go out.
+    /// `stores`: what is answered is being stored, and then more of it can be acknowledged.
     pub(super) fn answer_resend(
         &mut self,
         settled: MessageIndex,
+        stores: bool,
         now: Millis,
     ) -> Option<MessageIndex> {
         let Flow::Asked(Asked { ack, received, until }) = self.flow else { return None };
-        if settled < received && now < until {
+        if (settled < received || stores) && now < until {
             return None;
         }
         self.flow = Flow::Open;
@@ -112,15 +114,22 @@ impl Link {
         Some(ack)
     }
 
-    /// Time has passed. `asks`: something of the client's is missing.
-    pub(super) fn tick(&mut self, now: Millis, jitter: &mut Jitter, limits: &Limits, asks: bool) {
-        if self.ping_at <= now {
+    /// Whether the client waits for the answer to its question.
+    pub(super) fn is_asked(&self) -> bool {
+        matches!(self.flow, Flow::Asked(_))
+    }
+
+    /// Time has passed. True: a Ping goes out by itself. `asks`: something of the client's is missing.
+    pub(super) fn tick(&mut self, now: Millis, jitter: &mut Jitter, limits: &Limits, asks: bool) -> bool {
+        let is_time = self.ping_at <= now;
+        if is_time {
             self.ping_at = now.plus(jitter.about(limits.ping_interval_ms));
             self.ping(asks);
         }
         if matches!(self.flow, Flow::HeldWithNews(until) if until <= now) {
             self.flow = Flow::Open;
         }
+        is_time
     }
 
     pub(super) fn deadline(&self) -> Option<Millis> {

@@ -6,6 +6,8 @@ use crate::ids::{MessageIndex, ScopeIndex};
 use crate::limits::Limits;
 use crate::wire::message::ClientBody;
 
+use super::scopes::Asked;
+
 /// A client's messages from their arrival to their answer.
 ///
 /// Messages are taken up in order, one after the other, but not all at once: while a fetch is being
@@ -19,7 +21,7 @@ pub(super) struct Requests {
     unanswered: VecDeque<Unanswered>,
     /// The length of the fragments that were handed to scopes and are not answered.
     unanswered_bytes: usize,
-    fetching: Option<MessageIndex>,
+    fetching: Option<Asked>,
 }
 
 /// A request that was taken up.
@@ -68,16 +70,27 @@ impl Requests {
     }
 
     /// A fetch was handed to the application.
-    pub(super) fn fetch(&mut self, message: MessageIndex) {
-        self.fetching = Some(message);
+    pub(super) fn fetch(&mut self, asked: Asked) {
+        let message = asked.message;
+        self.fetching = Some(asked);
         self.unanswered.push_back(Unanswered { message, scope: None, fragments: 0, bytes: 0 });
     }
 
-    /// The application decided. False if it decides about something else than what it was asked.
-    pub(super) fn fetched(&mut self, message: MessageIndex) -> bool {
-        let asked = self.fetching == Some(message);
-        if asked {
-            self.fetching = None;
+    /// Whether this fetch is being decided.
+    pub(super) fn is_fetching(&self, message: MessageIndex) -> bool {
+        self.fetching.as_ref().is_some_and(|asked| asked.message == message)
+    }
+
+    /// What the fetch that is being decided asked for.
+    pub(super) fn asked(&self, message: MessageIndex) -> Asked {
+        let asked = self.fetching.as_ref().filter(|asked| asked.message == message);
+        asked.cloned().unwrap_or_default()
+    }
+
+    /// A fetch has its answer. `None` if it is another than the one that is being decided.
+    pub(super) fn fetched(&mut self, message: MessageIndex) -> Option<Asked> {
+        let asked = self.fetching.take_if(|asked| asked.message == message);
+        if asked.is_some() {
             self.answered(message);
         }
         asked

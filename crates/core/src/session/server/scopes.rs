@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::ids::{ScopeIndex, ScopeName};
+use crate::ids::{MessageIndex, ScopeIndex, ScopeName};
 use crate::model::Schema;
+
+use super::keeping::FetchRecord;
 
 /// Scopes by index. An index is never used again, also not after the scope was left.
 #[derive(Debug, Default)]
@@ -15,9 +17,21 @@ pub(super) struct Scopes {
 
 #[derive(Debug)]
 struct Fetched {
+    /// The message that asked, and what for.
+    asked: Asked,
     name: ScopeName,
     schema: Arc<Schema>,
     freshness: Freshness,
+    /// The last message to the scope whose answer the client has.
+    delivered: MessageIndex,
+}
+
+/// A client's question for a scope.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Asked {
+    pub(super) message: MessageIndex,
+    pub(super) name: String,
+    pub(super) params: serde_json::Map<String, serde_json::Value>,
 }
 
 /// Whether the client has, or will have, every change of a scope.
@@ -29,16 +43,83 @@ enum Freshness {
     Stale,
     /// The same, and the state was asked for.
     Resyncing,
+    /// The same, and the client will fetch the scope again by itself.
+    Awaited,
 }
 
 impl Scopes {
     /// Gives a scope the next index.
-    pub(super) fn insert(&mut self, name: ScopeName, schema: Arc<Schema>) -> ScopeIndex {
+    pub(super) fn insert(
+        &mut self,
+        asked: Asked,
+        name: ScopeName,
+        schema: Arc<Schema>,
+    ) -> ScopeIndex {
         let index = self.next;
         self.next = index.next();
-        let freshness = Freshness::Fresh;
-        self.fetched.insert(index, Fetched { name, schema, freshness });
+        let (freshness, delivered) = (Freshness::Fresh, asked.message);
+        self.fetched.insert(index, Fetched { asked, name, schema, freshness, delivered });
         index
+    }
+
+    /// The scopes of a session that was stored. They have to be [rejoined](Self::rejoin).
+    pub(super) fn restored(records: Vec<FetchRecord>, next: ScopeIndex) -> Self {
+        let fetched = records.into_iter().map(|FetchRecord { index, message, name, params }| {
+            let scope = Fetched {
+                name: name.as_str().into(),
+                asked: Asked { message, name, params },
+                schema: Arc::default(),
+                freshness: Freshness::Fresh,
+                delivered: MessageIndex(0),
+            };
+            (index, scope)
+        });
+        let fetched: BTreeMap<_, _> = fetched.collect();
+        let behind = fetched.keys().next_back().map_or(next, |last| next.max(last.next()));
+        Self { fetched, next: behind }
+    }
+
+    /// A restored scope is there again. The message that asked for it, if it is one of the session's.
+    pub(super) fn rejoin(&mut self, index: ScopeIndex, schema: Arc<Schema>) -> Option<MessageIndex> {
+        let scope = self.fetched.get_mut(&index)?;
+        scope.schema = schema;
+        Some(scope.asked.message)
+    }
+
+    /// What has to be stored.
+    pub(super) fn records(&self) -> impl Iterator<Item = FetchRecord> {
+        self.fetched.iter().map(|(index, scope)| {
+            let Asked { message, name, params } = scope.asked.clone();
+            FetchRecord { index: *index, message, name, params }
+        })
+    }
+
+    /// The index that the next scope gets.
+    pub(super) fn next_index(&self) -> ScopeIndex {
+        self.next
+    }
+
+    /// The message that asked for a scope.
+    pub(super) fn message(&self, index: ScopeIndex) -> Option<MessageIndex> {
+        self.fetched.get(&index).map(|scope| scope.asked.message)
+    }
+
+    /// The scope that this message asked for, before the server was gone.
+    pub(super) fn asked_by(&self, message: MessageIndex) -> Option<ScopeIndex> {
+        let mut all = self.fetched.iter();
+        all.find(|(_, scope)| scope.asked.message == message).map(|(index, _)| *index)
+    }
+
+    /// The client has the answer to this message to a scope.
+    pub(super) fn deliver(&mut self, index: ScopeIndex, message: MessageIndex) {
+        if let Some(scope) = self.fetched.get_mut(&index) {
+            scope.delivered = scope.delivered.max(message);
+        }
+    }
+
+    /// The last message to a scope whose answer the client has.
+    pub(super) fn delivered(&self, index: ScopeIndex) -> MessageIndex {
+        self.fetched.get(&index).map(|scope| scope.delivered).unwrap_or_default()
     }
 
     /// Forgets a scope. False if it is not there.
@@ -76,6 +157,20 @@ impl Scopes {
     pub(super) fn refreshed(&mut self, index: ScopeIndex) {
         if let Some(scope) = self.fetched.get_mut(&index) {
             scope.freshness = Freshness::Fresh;
+        }
+    }
+
+    /// The client will fetch this scope again and gets its state then.
+    pub(super) fn mark_awaited(&mut self, index: ScopeIndex) {
+        if let Some(scope) = self.fetched.get_mut(&index) {
+            scope.freshness = Freshness::Awaited;
+        }
+    }
+
+    /// The client has fetched it again: its state must be asked for.
+    pub(super) fn refetched(&mut self, index: ScopeIndex) {
+        if let Some(scope) = self.fetched.get_mut(&index) {
+            scope.freshness = Freshness::Resyncing;
         }
     }
 

@@ -5,6 +5,7 @@ use crate::ids::{Revision, SharedText};
 use crate::session::FramePart;
 
 mod backlog;
+mod restore;
 mod resume;
 
 /// A session with a shell that answers nothing by itself.
@@ -136,6 +137,8 @@ impl Story {
             .map(|output| match output {
                 Output::Fetch { message, name, .. } => format!("fetch {name} for {message}"),
                 Output::Join { message, scope } => format!("join {scope} for {message}"),
+                Output::Rejoin { scope, name, .. } => format!("rejoin {scope} {name}"),
+                Output::Save => "save".to_owned(),
                 Output::Resync { scope } => format!("resync {scope}"),
                 Output::Sync { scope, message, .. } => format!("sync {scope} for {message}"),
                 Output::Leave { scope } => format!("leave {scope}"),

@@ -122,6 +122,7 @@ fn commit(scope: &StoredScope, revision: u64) -> Entry {
         revision: Revision(revision),
         time: time(revision),
         origin: None,
+        delivered: MessageIndex(0),
         fragments: [fragment].into(),
         reply: "[{}]".into(),
     }))
@@ -135,7 +136,8 @@ fn commit_from(scope: &StoredScope, revision: u64, origin: Origin) -> Entry {
 
 fn answer(message: u64) -> Answer {
     let origin = Origin { session: SessionId(u64::MAX), message: MessageIndex(message) };
-    Answer { origin, time: time(message), reply: "[{\"error\":{\"message\":\"é\\\"\"}}]".into() }
+    let (time, delivered) = (time(message), MessageIndex(message - 1));
+    Answer { origin, time, delivered, reply: "[{\"error\":{\"message\":\"é\\\"\"}}]".into() }
 }
 
 async fn load(storage: &dyn Storage, scope: &StoredScope) -> Stored {

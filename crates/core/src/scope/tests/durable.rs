@@ -1,0 +1,179 @@
+//! Stories of a scope and its log: what is stored, what a crash leaves, and what is told of it.
+
+use super::*;
+use crate::model::JudgeLimits;
+
+/// A log that can be read again.
+#[derive(Default)]
+struct Log(Vec<Entry>);
+
+impl World {
+    fn of(restored: Restored, options: Options) -> Self {
+        let options = Options { stored: true, ..options };
+        Self { scope: Scope::restored(restored, options), now: Now::default(), out: Vec::new() }
+    }
+
+    fn at_once() -> Self {
+        let (schema, canvas) = {
+            let schema = schema();
+            let canvas = schema.find("Canvas").unwrap().0;
+            (Arc::new(schema), canvas)
+        };
+        let options = Options { visible: Visible::AtOnce, ..Options::default() };
+        Self::of(Restored::new(Graph::new(schema, ROOT, canvas)), options)
+    }
+
+    fn cursor(&self, number: u128) -> Fragment {
+        Fragment { model: self.property("Cursor", "x").0, ..self.add(number) }
+    }
+
+    fn resync(&mut self, member: MemberId, message: u64, delivered: u64, changes: ChangeSet) {
+        let (message, delivered) = (MessageIndex(message), MessageIndex(delivered));
+        self.tell(Input::Sync { member, message, delivered, changes });
+    }
+
+    fn log(&mut self, log: &mut Log) {
+        for output in &self.out {
+            if let Output::Persist { position, entry } = output {
+                log.0.push(entry.clone());
+                assert_eq!(position.0, log.0.len() as u64);
+            }
+        }
+    }
+}
+
+impl Log {
+    /// What a scope goes on from after a crash.
+    fn restored(&self, mut graph: Graph) -> Restored {
+        let mut revision = Revision(0);
+        for commit in self.0.iter().filter_map(Entry::commit) {
+            revision = commit.revision;
+            let changes = ChangeSet::new(commit.fragments.iter().cloned());
+            let judgement = judge(&graph, &changes, &JudgeLimits::NONE);
+            assert!(judgement.replies.iter().all(Result::is_ok), "{judgement:?}");
+            graph.apply(judgement.plan.unwrap());
+        }
+        let answered = self.0.iter().filter_map(Entry::answer).collect();
+        Restored { graph, revision, position: Position(self.0.len() as u64), answered }
+    }
+}
+
+#[test]
+fn what_was_answered_before_a_crash_is_answered_again_and_not_judged_again() {
+    let mut world = World::new();
+    let beginning = world.scope.graph().clone();
+    let mut log = Log::default();
+    world.join(ANN, Dialect::V1).join(BO, Dialect::V1).lines();
+    let (rename, refused) = (world.rename("once"), world.add(7));
+    world.sync(ANN, 1, ChangeSet::new([rename.clone()]));
+    world.sync(ANN, 2, ChangeSet::new([refused.clone()]));
+    world.log(&mut log);
+    let told = world.persist().lines();
+    let mut world = World::of(log.restored(beginning), Options::default());
+    world.join(ANN, Dialect::V1);
+    let lines = world.lines();
+    assert_eq!(lines[..2], [told[1].clone(), told[3].clone()], "the answers come first");
+    assert!(lines[2].starts_with("1 state ") && lines[2].contains("once"), "{lines:#?}");
+    assert_eq!(lines.len(), 3);
+    // The object that was refused could be attached now, if it was judged again.
+    let insert = world.insert(7);
+    world.sync(BO, 1, ChangeSet::new([insert])).sync(ANN, 1, ChangeSet::new([rename]));
+    world.sync(ANN, 2, ChangeSet::new([refused]));
+    let again = world.persist().lines();
+    assert_eq!(again, [told[1].clone(), told[3].clone()]);
+    assert_eq!(world.scope.revision(), Revision(1));
+}
+
+#[test]
+fn an_answer_that_arrived_is_forgotten() {
+    let mut world = World::new();
+    world.join(ANN, Dialect::V1).lines();
+    for message in 1..=20 {
+        let rename = world.rename(&format!("number {message}"));
+        world.resync(ANN, message, message.saturating_sub(3), ChangeSet::new([rename]));
+    }
+    assert_eq!(world.scope.answered.len(), 3);
+    world.tell(Input::Leave { member: ANN });
+    assert!(world.scope.answered.is_empty());
+}
+
+#[test]
+fn what_lives_with_a_session_is_not_stored_and_waits_for_no_disk() {
+    let mut world = World::new();
+    world.join(ANN, Dialect::V1).lines();
+    let both = [world.cursor(1), world.insert(1), world.add(2), world.insert(2)];
+    let mut log = Log::default();
+    let beginning = world.scope.graph().clone();
+    world.sync(ANN, 1, ChangeSet::new(both));
+    world.log(&mut log);
+    assert_eq!(log.restored(beginning).graph.len(), 2, "the root and one shape");
+    world.persist().lines();
+    let (cursor, x) = world.property("Cursor", "x");
+    let moved = Fragment::new(FragmentKind::Change, shape(1), cursor)
+        .with(x, Value::Scalar(Some(5.0.into())));
+    world.sync(ANN, 2, ChangeSet::new([moved.clone()]));
+    assert_eq!(world.lines()[0], "1 reply 2 [{}]", "at once");
+    // Behind something that has to be stored it waits with it.
+    let rename = world.rename("new");
+    world.sync(ANN, 3, ChangeSet::new([rename])).sync(ANN, 4, ChangeSet::new([moved]));
+    assert_eq!(world.lines(), ["2 stores commit 3"]);
+    assert_eq!(world.persist().lines().len(), 4);
+}
+
+#[test]
+fn a_scope_that_cannot_be_stored_refuses_what_would_be_lost() {
+    let mut world = World::new();
+    world.join(ANN, Dialect::V1).lines();
+    let cursor = [world.cursor(1), world.insert(1)];
+    world.sync(ANN, 1, ChangeSet::new(cursor)).persist().lines();
+    world.tell(Input::Frozen { why: Some("no space is left".into()) });
+    let rename = world.rename("lost");
+    world.sync(ANN, 2, ChangeSet::new([rename.clone()]));
+    let error = r#"[{"error":{"message":"not saved: no space is left","type":"internal"}}]"#;
+    assert_eq!(world.all_lines(), [format!("1 reply 2 {error}")]);
+    let (cursor, x) = world.property("Cursor", "x");
+    let moved = Fragment::new(FragmentKind::Change, shape(1), cursor)
+        .with(x, Value::Scalar(Some(5.0.into())));
+    world.sync(ANN, 3, ChangeSet::new([moved]));
+    assert_eq!(world.lines()[0], "1 reply 3 [{}]");
+    world.tell(Input::Frozen { why: None });
+    world.sync(ANN, 4, ChangeSet::new([rename]));
+    assert_eq!(world.persist().lines()[0], "1 stores commit 3");
+}
+
+#[test]
+fn what_could_not_be_stored_is_refused_to_those_who_wait() {
+    let mut world = World::new();
+    world.join(ANN, Dialect::V1).lines();
+    let (rename, update) = (world.rename("lost"), world.rename("as well"));
+    world.sync(ANN, 1, ChangeSet::new([rename.clone(), rename]));
+    world.tell(Input::Update { ticket: Ticket(1), changes: ChangeSet::new([update]) }).lines();
+    let refusals = world.scope.into_refusals("the disk is full");
+    let lines: Vec<_> = refusals.iter().map(line).collect();
+    let error = r#"{"error":{"message":"not saved: the disk is full","type":"internal"}}"#;
+    assert_eq!(lines, [format!("1 reply 1 [{error},{error}]"), "updated 1 [false] at 2".to_owned()]);
+}
+
+#[test]
+fn where_changes_are_visible_at_once_only_answers_wait_and_what_comes_behind_them() {
+    let mut world = World::at_once();
+    world.join(ANN, Dialect::V1).join(BO, Dialect::V1).join(CY, Dialect::V1).lines();
+    let (anns, bos) = (world.rename("ann's"), world.rename("bo's"));
+    world.sync(ANN, 1, ChangeSet::new([anns]));
+    let lines = world.lines();
+    assert_eq!(lines[0], "1 stores commit 1");
+    assert!(lines[1].starts_with("all but 1: ") && lines[1].contains("ann's"), "{lines:#?}");
+    assert_eq!(lines.len(), 2);
+    world.sync(BO, 1, ChangeSet::new([bos]));
+    let lines = world.lines();
+    assert!(lines[1].starts_with("all but 1 and 2: ") && lines[1].contains("bo's"), "{lines:#?}");
+    world.tell(Input::Persisted { position: Position(1) });
+    assert_eq!(world.lines(), ["1 reply 1 [{}]"]);
+    world.tell(Input::Persisted { position: Position(2) });
+    let lines = world.lines();
+    assert_eq!(lines[0], "2 reply 1 [{}]");
+    assert!(lines[1].starts_with("only 1: ") && lines[1].contains("bo's"), "{lines:#?}");
+    let third = world.rename("third");
+    world.sync(CY, 1, ChangeSet::new([third]));
+    assert!(world.lines()[1].starts_with("all but 3: "), "nobody else waits any more");
+}

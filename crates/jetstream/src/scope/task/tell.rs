@@ -1,0 +1,123 @@
+//! What comes out of a scope's machine, to where it belongs.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use jetstream_core::ids::{MemberId, Revision, Ticket};
+use jetstream_core::model::Rejection;
+use jetstream_core::scope::{Listeners, Bodies, Commit, Output};
+use jetstream_core::session::Delivery;
+use jetstream_core::time::Now;
+
+use super::{Member, ScopeTask};
+use crate::clock;
+use crate::scope::Updated;
+
+impl ScopeTask {
+    pub(super) fn carry_out(&mut self, now: Now) {
+        let mut outputs = std::mem::take(&mut self.outputs);
+        for output in outputs.drain(..) {
+            match output {
+                Output::Persist { position, entry } => {
+                    if let Some(store) = &mut self.store {
+                        store.enter(position, entry);
+                    }
+                }
+                Output::Committed(commit) => self.committed(&commit),
+                Output::State { member, revision, body } => {
+                    if let Some(member) = self.members.get_mut(&member) {
+                        member.informed = true;
+                    }
+                    self.deliver(now, member, Delivery::State { revision, body });
+                }
+                Output::Reply { member, message, revision, body } => {
+                    self.deliver(now, member, Delivery::Reply { message, revision, body });
+                }
+                Output::Repair { member, revision, body } => {
+                    self.deliver(now, member, Delivery::Sync { revision, body });
+                }
+                Output::Broadcast { commit, to, bodies } => {
+                    self.broadcast(now, commit.revision, &to, &bodies);
+                }
+                Output::Call(call) => self.questions.push(call),
+                Output::Sync { to, revision, body } => {
+                    for member in to.iter() {
+                        self.deliver(now, *member, Delivery::Sync { revision, body: body.clone() });
+                    }
+                }
+                Output::Dismissed { member, error } => self.dismiss(now, member, &error),
+                Output::Updated { ticket, result, revision } => {
+                    self.answer(ticket, Updated { revision, replies: result });
+                }
+            }
+        }
+        // The allocation is used again.
+        self.outputs = outputs;
+    }
+
+    fn deliver(&mut self, now: Now, id: MemberId, delivery: Delivery) {
+        let Some(member) = self.members.get_mut(&id) else { return };
+        member.recipient.deliver(now, member.index, delivery);
+        member.touch(id, &mut self.touched);
+        self.metrics.deliveries.inc();
+    }
+
+    fn broadcast(&mut self, now: Now, revision: Revision, to: &Listeners, bodies: &Bodies) {
+        let mut deliveries = 0;
+        for (id, member) in &mut self.members {
+            if !member.informed || !to.has(*id) {
+                continue;
+            }
+            let Some(body) = bodies.get(member.dialect) else { continue };
+            let delivery = Delivery::Sync { revision, body: body.clone() };
+            member.recipient.deliver(now, member.index, delivery);
+            member.touch(*id, &mut self.touched);
+            deliveries += 1;
+        }
+        self.metrics.deliveries.inc_by(deliveries);
+    }
+
+    /// Somebody may not be here: its session hears nothing more of this scope.
+    fn dismiss(&mut self, now: Now, id: MemberId, error: &Rejection) {
+        let Some(member) = self.members.remove(&id) else { return };
+        tracing::debug!(scope = %self.status.name, member = %id, %error, "member dismissed");
+        self.metrics.members_dismissed.inc();
+        self.count_members();
+        member.recipient.scope_closed(now, member.index);
+        member.recipient.flush(now);
+    }
+
+    fn answer(&mut self, ticket: Ticket, updated: Updated) {
+        if updated.replies.iter().any(Result::is_err) {
+            self.metrics.updates_refused.inc();
+        }
+        if let Some(answer) = self.answers.remove(&ticket) {
+            let _ = answer.send(Ok(updated));
+        }
+    }
+
+    /// A commit is durable: those who follow the scope are told.
+    fn committed(&mut self, commit: &Arc<Commit>) {
+        self.metrics.commits.inc();
+        self.status.revision.store(commit.revision.0, Ordering::Release);
+        self.status.subscribers.lock().retain_mut(|subscriber| subscriber.tell(commit));
+    }
+
+    pub(super) fn flush(&mut self) {
+        let now = clock::now();
+        for id in self.touched.drain(..) {
+            if let Some(member) = self.members.get_mut(&id) {
+                member.touched = false;
+                member.recipient.flush(now);
+            }
+        }
+    }
+}
+
+impl Member {
+    fn touch(&mut self, id: MemberId, touched: &mut Vec<MemberId>) {
+        if !std::mem::replace(&mut self.touched, true) {
+            touched.push(id);
+        }
+    }
+}
