@@ -10,6 +10,7 @@ use jetstream_core::session::Delivery;
 use jetstream_core::time::Now;
 use jetstream_core::wire::message::Dialect;
 use parking_lot::Mutex;
+use tokio::sync::Semaphore;
 
 use super::*;
 use crate::procedure::{ActionCall, Verdict};
@@ -188,18 +189,84 @@ fn breaking(kept: MemoryStorage, panics: bool) -> impl Storage {
 }
 
 #[tokio::test]
-async fn what_could_not_be_stored_is_told_to_nobody_and_ends_the_scope() {
-    a_failed_batch_ends_the_scope(false).await;
+async fn what_could_not_be_stored_is_refused_and_the_scope_goes_on_with_what_is() {
+    let kept = MemoryStorage::new();
+    let breaking = Arc::new(breaking(kept.clone(), false));
+    let scope = Scope::builder("Counter", graph()).storage(breaking).build();
+    let (ann, anns) = join(&scope, 0).await;
+    let (_, bos) = join(&scope, 1).await;
+    let mut changes = scope.changes();
+    scope.update(set(&graph(), 1.0)).await.unwrap().accepted().unwrap();
+    drop((anns.take(), bos.take()));
+    sync(&scope, ann, 7, 2.0).await;
+    let told = anns.take();
+    assert!(told[0].starts_with("0 reply 7 [{\"error\":{\"message\":\"not saved: "), "{told:?}");
+    assert!(told[2].starts_with("0 state ") && told[2].contains("\"count\":1"), "{told:?}");
+    let told = bos.take();
+    assert!(told[0].starts_with("1 state ") && told[0].contains("\"count\":1"), "{told:?}");
+    sync(&scope, ann, 8, 3.0).await;
+    assert_eq!(anns.take(), ["0 reply 8 [{}]", "flush"]);
+    assert!(bos.take()[0].contains("\"count\":3"));
+    for revision in 1..=2 {
+        assert_eq!(changes.next().await.unwrap().unwrap().revision, Revision(revision));
+    }
+    scope.close().await;
+    let again = Scope::builder("Counter", graph()).storage(Arc::new(kept)).build();
+    assert_eq!(again.read(count).await.unwrap(), is(3.0));
 }
 
 #[tokio::test]
-async fn a_scope_that_panics_leaves_nobody_waiting() {
-    a_failed_batch_ends_the_scope(true).await;
+async fn a_scope_that_makes_a_mistake_goes_on_with_what_is_stored() {
+    let kept = Arc::new(MemoryStorage::new());
+    let scope = Scope::builder("Counter", graph()).storage(kept).build();
+    let (ann, anns) = join(&scope, 0).await;
+    sync(&scope, ann, 1, 1.0).await;
+    anns.take();
+    scope.send(Request::Panic).await.unwrap();
+    sync(&scope, ann, 2, 2.0).await;
+    let told = anns.take();
+    // What was answered before comes once more: a session that has it passes it over.
+    assert_eq!(told[0], "0 reply 1 [{}]");
+    assert!(told[1].starts_with("0 state ") && told[1].contains("\"count\":1"), "{told:?}");
+    assert_eq!(told[3..], ["0 reply 2 [{}]", "flush"]);
+    assert_eq!(scope.read(count).await.unwrap(), is(2.0));
 }
 
-async fn a_failed_batch_ends_the_scope(panics: bool) {
+#[tokio::test]
+async fn while_the_disk_is_at_work_a_scope_goes_on_and_asks_it_once_for_all() {
+    let (busy, appends) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (disk, count_of) = (busy.clone(), appends.clone());
+    let slow = Guarded::new(MemoryStorage::new(), move |call| {
+        let (disk, count_of) = (disk.clone(), count_of.clone());
+        Box::pin(async move {
+            if call == Call::Append {
+                count_of.fetch_add(1, Ordering::Relaxed);
+                disk.acquire().await.unwrap().forget();
+            }
+            Ok(())
+        })
+    });
+    let scope = Scope::builder("Counter", graph()).storage(Arc::new(slow)).build();
+    let (ann, notes) = join(&scope, 0).await;
+    notes.take();
+    for message in 1..=100 {
+        let (delivered, changes) = (MessageIndex(0), set(&graph(), message as f64));
+        let message = MessageIndex(message);
+        scope.send(Request::Sync { member: ann, message, delivered, changes }).await.unwrap();
+        tokio::task::yield_now().await;
+    }
+    assert_eq!((appends.load(Ordering::Relaxed), notes.take()), (1, vec![]));
+    busy.add_permits(2);
+    settle(&scope).await;
+    let replies = notes.take();
+    assert_eq!(replies.iter().filter(|line| line.contains("reply")).count(), 100);
+    assert_eq!(appends.load(Ordering::Relaxed), 2);
+}
+
+#[tokio::test]
+async fn a_scope_whose_store_falls_over_leaves_nobody_waiting() {
     let kept = MemoryStorage::new();
-    let breaking = Arc::new(breaking(kept.clone(), panics));
+    let breaking = Arc::new(breaking(kept.clone(), true));
     let scope = Scope::builder("Counter", graph()).storage(breaking).build();
     let (_, notes) = join(&scope, 0).await;
     let mut changes = scope.changes();
@@ -307,7 +374,7 @@ fn validated(action: impl crate::procedure::Action) -> Scope {
 
 async fn send(scope: &Scope, member: MemberId, message: u64, value: f64) {
     let (changes, message) = (set(&graph(), value), MessageIndex(message));
-    scope.send(Request::Sync { member, message, changes }).await.unwrap();
+    scope.send(Request::Sync { member, message, delivered: MessageIndex(0), changes }).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

@@ -13,7 +13,7 @@ pub(super) struct Gate {
 
 impl Gate {
     pub(super) fn new(hosts: &[Host]) -> Self {
-        Self { durable: hosts.iter().map(|host| host.durable).collect() }
+        Self { durable: hosts.iter().map(|host| host.durable_revision()).collect() }
     }
 }
 

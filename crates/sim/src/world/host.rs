@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use jetstream_core::ids::{MemberId, MessageIndex, Revision, ScopeIndex, SessionId};
+use jetstream_core::ids::{
+    MemberId, MessageIndex, Position, Revision, ScopeIndex, SessionId,
+};
 use jetstream_core::replica::Replica;
-use jetstream_core::scope::{Call, Input, Scope};
+use jetstream_core::scope::{Call, Entry, Input, Scope};
 use jetstream_core::time::Millis;
 use jetstream_core::wire::message::Dialect;
 
@@ -17,10 +19,12 @@ pub struct Host {
     pub name: String,
     /// Requests under way to the scope, in the order in which they arrive.
     pub mail: VecDeque<(Millis, Input)>,
-    /// Commits that the store works on, with the time at which each is durable.
-    pub storing: VecDeque<(Millis, Revision)>,
+    /// Everything that was handed to the store, in order.
+    pub log: Vec<Entry>,
+    /// Entries that the store works on, with the time at which each is durable.
+    pub storing: VecDeque<(Millis, Position)>,
     /// The last that is durable.
-    pub durable: Revision,
+    pub durable: Position,
     /// Where members are to be found.
     pub addresses: BTreeMap<MemberId, Address>,
     /// The members that have their state and get every change.
@@ -51,7 +55,8 @@ impl Host {
     /// Around a scope.
     pub fn new(name: String, scope: Scope) -> Self {
         Self {
-            durable: scope.revision(),
+            durable: Position(0),
+            log: Vec::new(),
             shadow: Replica::new(scope.graph().clone()),
             scope,
             name,
@@ -71,10 +76,17 @@ impl Host {
         self.mail.push_back((behind, input));
     }
 
-    /// The store will have a commit at some time, but not before those that came earlier.
-    pub fn store(&mut self, at: Millis, revision: Revision) {
+    /// The store will have an entry at some time, but not before those that came earlier.
+    pub fn store(&mut self, at: Millis, entry: Entry) {
         let behind = self.storing.back().map_or(at, |(last, _)| at.max(*last));
-        self.storing.push_back((behind, revision));
+        self.log.push(entry);
+        self.storing.push_back((behind, Position(self.log.len() as u64)));
+    }
+
+    /// The last commit that is durable.
+    pub fn durable_revision(&self) -> Revision {
+        let durable = &self.log[..self.durable.0 as usize];
+        durable.iter().rev().find_map(Entry::commit).map_or(Revision(0), |commit| commit.revision)
     }
 
     /// The member that a session is under an index.

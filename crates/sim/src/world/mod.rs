@@ -92,7 +92,8 @@ impl World {
     pub fn new(settings: Settings, mut dice: Dice, traced: bool) -> Self {
         let schema = workload::schema();
         let validate = settings.verdict_ms.is_some();
-        let options = Options { limits: settings.limits.clone(), validate, ..Options::default() };
+        let limits = settings.limits.clone();
+        let options = Options { limits, validate, stored: true, ..Options::default() };
         let host = |number: usize| {
             let scope = Scope::new(workload::new_graph(&schema), options.clone());
             Host::new(format!("scope-{number}"), scope)

@@ -2,7 +2,7 @@
 
 use jetstream_core::ids::{MemberId, MessageIndex, Revision, SharedText, Ticket};
 use jetstream_core::model::{ChangeSet, Fragment, FragmentKind, Scalar, Value};
-use jetstream_core::scope::{Input, Output};
+use jetstream_core::scope::{Entry, Input, Output};
 use jetstream_core::session::{self, Delivery};
 use jetstream_core::wire::message::Dialect;
 
@@ -17,7 +17,7 @@ impl World {
         let Some((_, input)) = self.hosts[scope].mail.pop_front() else { return };
         let now = self.wall();
         let judged = match &input {
-            Input::Sync { member, message, changes } => {
+            Input::Sync { member, message, changes, .. } => {
                 Some((Some((*member, *message)), changes.clone()))
             }
             Input::Update { changes, .. } => Some((None, changes.clone())),
@@ -59,20 +59,21 @@ impl World {
         self.hosts[scope].send(at, Input::Update { ticket: Ticket(0), changes });
     }
 
-    /// The store has made a commit durable, and perhaps others with it.
+    /// The store has made an entry durable, and perhaps others with it.
     pub(super) fn stored(&mut self, scope: ScopeId) {
-        let Some((_, mut revision)) = self.hosts[scope].storing.pop_front() else { return };
+        let Some((_, mut position)) = self.hosts[scope].storing.pop_front() else { return };
         while let Some((at, next)) = self.hosts[scope].storing.front()
             && *at <= self.now
         {
-            revision = *next;
+            position = *next;
             self.hosts[scope].storing.pop_front();
         }
-        self.hosts[scope].durable = revision;
+        self.hosts[scope].durable = position;
+        let revision = self.hosts[scope].durable_revision();
         self.tell(&Event::Persisted { scope, revision });
         let mut out = Vec::new();
         let now = self.wall();
-        self.hosts[scope].scope.handle(now, Input::Persisted { revision }, &mut out);
+        self.hosts[scope].scope.handle(now, Input::Persisted { position }, &mut out);
         self.scope_outputs(scope, out);
     }
 
@@ -102,7 +103,7 @@ impl World {
         if let Err(why) = result {
             self.fail(why);
         }
-        let commits = out.iter().any(|output| matches!(output, Output::Commit(_)));
+        let commits = out.iter().any(|output| matches!(output, Output::Persist { entry: Entry::Commit(_), .. }));
         self.note(|| {
             let outcome = if commits { "commits" } else { "refuses" };
             format!("scope-{scope} {outcome} {author:?}: revision {revision}")
@@ -112,11 +113,12 @@ impl World {
     pub(super) fn scope_outputs(&mut self, scope: ScopeId, out: Vec<Output>) {
         for output in out {
             match output {
-                Output::Commit(commit) => {
-                    self.counts.commits += 1;
+                Output::Persist { entry, .. } => {
+                    self.counts.commits += u64::from(entry.commit().is_some());
                     let at = self.within(self.settings.persist_ms);
-                    self.hosts[scope].store(at, commit.revision);
+                    self.hosts[scope].store(at, entry);
                 }
+                Output::Committed(_) => {}
                 Output::State { member, revision, body } => {
                     self.told_state(scope, member, revision, body);
                 }
@@ -135,12 +137,12 @@ impl World {
                     let news = News::Sync(address.index, body.clone());
                     self.told(scope, member, revision, news, Delivery::Sync { revision, body });
                 }
-                Output::Broadcast { commit, except, bodies } => {
+                Output::Broadcast { commit, to, bodies } => {
                     let following: Vec<MemberId> = self.hosts[scope]
                         .following
                         .iter()
                         .copied()
-                        .filter(|member| Some(*member) != except)
+                        .filter(|member| to.has(*member))
                         .collect();
                     for member in following {
                         let Some(address) = self.address(scope, member) else { continue };

@@ -184,12 +184,13 @@ impl World {
                 self.note(|| format!("session {session} needs the state of {index} afresh"));
                 self.mail_member(session, index, soon, |member| scope::Input::Resync { member });
             }
-            Output::Sync { scope: index, message, changes } => {
+            Output::Sync { scope: index, message, delivered, changes } => {
                 let request = Request::Sync(index, changes.fragments.len());
                 self.tell(&Event::Processed { session, message, request });
                 self.mail_member(session, index, soon, |member| scope::Input::Sync {
                     member,
                     message,
+                    delivered,
                     changes,
                 });
             }
@@ -198,6 +199,7 @@ impl World {
                 self.mail_member(session, index, soon, seen);
             }
             Output::Leave { scope: index } => self.leave(session, index, soon),
+            Output::Save | Output::Rejoin { .. } => {}
             Output::Close { connection, reason } => {
                 self.drain(session, connection);
                 self.server_closes(connection, &reason);

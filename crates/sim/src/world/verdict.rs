@@ -1,7 +1,7 @@
 //! Somebody decides about ChangeSets: late, out of order, against them, or never.
 
 use jetstream_core::model::{ChangeSet, Fragment, FragmentKind, Rejection};
-use jetstream_core::scope::{Call, FragmentVerdict, Input, Output, Verdict, encode_state};
+use jetstream_core::scope::{Call, FragmentVerdict, Entry, Input, Output, Verdict, encode_state};
 use jetstream_core::wire::message::Dialect;
 
 use super::World;
@@ -67,7 +67,7 @@ impl World {
     /// Follows a scope by its commits alone, for one input may bring about several.
     pub(super) fn shadow(&mut self, scope: ScopeId, out: &[Output]) {
         let commits = out.iter().filter_map(|output| match output {
-            Output::Commit(commit) => Some(commit),
+            Output::Persist { entry: Entry::Commit(commit), .. } => Some(commit),
             _ => None,
         });
         for commit in commits {
