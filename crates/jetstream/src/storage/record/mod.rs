@@ -11,7 +11,7 @@ mod tests;
 
 use std::fmt::Write as _;
 
-use jetstream_core::ids::{Origin, Position, ScopeName};
+use jetstream_core::ids::{MessageIndex, Origin, Position, ScopeName};
 use jetstream_core::model::{Fragment, Schema};
 use jetstream_core::scope::{Answer, Entry};
 use jetstream_core::wire::encode::FragmentWriter;
@@ -122,7 +122,7 @@ fn write_entry(out: &mut String, schema: &Schema, entry: &Entry) {
     field(out, "revision", commit.revision.0);
     let _ = write!(out, "\"time\":{},", commit.time.0);
     if let Some(origin) = commit.origin {
-        write_origin(out, origin);
+        write_origin(out, origin, commit.delivered);
     }
     out.push_str("\"fragments\":");
     write_fragments(out, schema, &commit.fragments);
@@ -131,13 +131,17 @@ fn write_entry(out: &mut String, schema: &Schema, entry: &Entry) {
 
 fn write_answer(out: &mut String, answer: &Answer) {
     let _ = write!(out, "{{\"time\":{},", answer.time.0);
-    write_origin(out, answer.origin);
+    write_origin(out, answer.origin, answer.delivered);
     let _ = write!(out, "\"reply\":{}}}", answer.reply);
 }
 
-fn write_origin(out: &mut String, origin: Origin) {
+/// Where an entry comes from, and up to where its author has its answers, if it has any.
+fn write_origin(out: &mut String, origin: Origin, delivered: MessageIndex) {
     let Origin { session, message } = origin;
     let _ = write!(out, "\"origin\":{{\"session\":{session},\"message\":{message}}},");
+    if delivered > MessageIndex(0) {
+        field(out, "delivered", delivered.0);
+    }
 }
 
 fn write_fragments(out: &mut String, schema: &Schema, fragments: &[Fragment]) {

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use jetstream_core::ids::{ObjectId, Origin, Position, Revision};
+use jetstream_core::ids::{MessageIndex, ObjectId, Origin, Position, Revision};
 use jetstream_core::limits::Limits;
 use jetstream_core::model::{Fragment, Schema};
 use jetstream_core::scope::{Answer, Commit, Entry};
@@ -96,6 +96,8 @@ struct RawEntry<'a> {
     revision: Option<Revision>,
     time: Timestamp,
     origin: Option<Origin>,
+    #[serde(default)]
+    delivered: MessageIndex,
     #[serde(borrow, default)]
     fragments: Vec<&'a RawValue>,
     #[serde(borrow)]
@@ -109,6 +111,7 @@ impl RawEntry<'_> {
             revision,
             time: self.time,
             origin: self.origin,
+            delivered: self.delivered,
             fragments: fragments(schema, &self.fragments)?,
             reply: self.reply.get().into(),
         })))
@@ -117,7 +120,8 @@ impl RawEntry<'_> {
     fn answer(self) -> Result<Answer, RecordError> {
         let origin = self.origin;
         let origin = origin.ok_or_else(|| damaged("an answer to nobody"))?;
-        Ok(Answer { origin, time: self.time, reply: self.reply.get().into() })
+        let (time, delivered) = (self.time, self.delivered);
+        Ok(Answer { origin, time, delivered, reply: self.reply.get().into() })
     }
 }
 

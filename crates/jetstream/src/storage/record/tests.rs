@@ -141,17 +141,21 @@ fn answer() -> impl Strategy<Value = Answer> {
         let mut reply = String::from("[{\"error\":");
         print::string(&mut reply, &text);
         reply.push_str("}]");
-        Answer { origin, time: Timestamp(time), reply: reply.into() }
+        let delivered = MessageIndex(time.unsigned_abs());
+        Answer { origin, time: Timestamp(time), delivered, reply: reply.into() }
     })
 }
 
 fn entry() -> impl Strategy<Value = Entry> {
-    let commit = (any::<u64>(), any::<i64>(), option::of(origin()), vec(fragment(), 0..4));
-    let commit = commit.prop_map(|(revision, time, origin, fragments)| {
+    let numbers = (any::<u64>(), any::<i64>(), any::<u64>());
+    let commit = (numbers, option::of(origin()), vec(fragment(), 0..4));
+    let commit = commit.prop_map(|((revision, time, delivered), origin, fragments)| {
         let (revision, time) = (Revision(revision), Timestamp(time));
+        // Only who sent something can have answers.
+        let delivered = MessageIndex(if origin.is_some() { delivered } else { 0 });
         let reply = "[{},{\"modifications\":{\"x\":1.50}}]".into();
         let fragments = fragments.into();
-        Entry::Commit(Arc::new(Commit { revision, time, origin, fragments, reply }))
+        Entry::Commit(Arc::new(Commit { revision, time, origin, delivered, fragments, reply }))
     });
     prop_oneof![3 => commit, 1 => answer().prop_map(Entry::Answer)]
 }
@@ -228,6 +232,7 @@ fn a_date_that_was_sent_as_a_text_comes_back_as_it_was_sent() {
         revision: Revision(1),
         time: Timestamp(0),
         origin: None,
+        delivered: MessageIndex(0),
         fragments: [fragment].into(),
         reply: "[]".into(),
     }))];
@@ -270,14 +275,15 @@ fn a_record_is_readable_by_a_person() {
         revision: Revision(8),
         time: Timestamp(1000),
         origin: Some(origin),
+        delivered: MessageIndex(3),
         fragments: [fragment].into(),
         reply: "[{}]".into(),
     };
-    let answer = Answer { origin, time: Timestamp(2000), reply: "[{\"error\":{}}]".into() };
+    let answer = Answer { origin, time: Timestamp(2000), delivered: MessageIndex(0), reply: "[{\"error\":{}}]".into() };
     let entries = [Entry::Commit(Arc::new(commit)), Entry::Answer(answer)];
     let expected = concat!(
         r#"{"format":1,"schema":0,"entries":["#,
-        r#"{"revision":8,"time":1000,"origin":{"session":9,"message":4},"fragments":["#,
+        r#"{"revision":8,"time":1000,"origin":{"session":9,"message":4},"delivered":3,"fragments":["#,
         r#"{"type":"change","uuid":"00000000-0000-0000-0000-000000000000","clsName":"Thing","#,
         r#""properties":{"text":"a\nb"}}],"reply":[{}]},"#,
         r#"{"time":2000,"origin":{"session":9,"message":4},"reply":[{"error":{}}]}]}"#,
