@@ -288,3 +288,25 @@ test('only what is safe here is acknowledged', () => {
   assert.equal(reliable.ack, 1)
   assert.equal(JSON.parse(reliable.send({}).text).ack, 1)
 })
+
+test('a resumed session says what it has, and not less, also when that is stored late', () => {
+  const bench = new Bench().online()
+  bench.hear(news(1), news(2))
+  bench.session.settle(1)
+  bench.tell({ type: 'Disconnected', code: 1006 })
+  bench.wait()
+  bench.tell({ type: 'Connected' })
+  assert.deepEqual(bench.said(), [], 'a server that was gone would count on from 1')
+  bench.session.settle(2)
+  assert.deepEqual(bench.said(), [{ type: 'Ping', index: 0, ack: 2, resendMissing: true }])
+})
+
+test('a session whose storage fails resumes without it', () => {
+  const bench = new Bench().online()
+  bench.hear(news(1))
+  bench.session.unsettle()
+  bench.tell({ type: 'Disconnected', code: 1006 })
+  bench.wait()
+  bench.tell({ type: 'Connected' })
+  assert.deepEqual(bench.said(), [{ type: 'Ping', index: 0, ack: 0, resendMissing: true }])
+})

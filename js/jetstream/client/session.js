@@ -337,7 +337,10 @@ export class Session {
     const received = saved.session?.reliable.lastReceived
     storage.save(saved).then(() => {
       this.#machine.settle(received)
-    }, error => queueMicrotask(() => { throw error })).then(() => {
+    }, error => {
+      this.#machine.unsettle()
+      queueMicrotask(() => { throw error })
+    }).then(() => {
       this.#storing = false
       this.#flush()
       if (this.#stale(saved)) this.#pump()

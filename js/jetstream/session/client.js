@@ -56,6 +56,10 @@ export class ClientSession {
   #ended = false
   #attempts = 0
   #gap = false
+  /** Whether the server has to be asked on this connection what it has. */
+  #asks = false
+  /** Whether what is received will be stored some time. */
+  #stores = true
   /** How much came since we last said what we have. */
   #unacknowledged = 0
   /** The longest frame that was sent on this connection, in bytes. */
@@ -128,7 +132,15 @@ export class ClientSession {
    * @returns {string | null} the text of a frame
    */
   nextFrame () {
-    if (!this.#open || this.#outbox.length === 0) return null
+    if (!this.#open) return null
+    if (this.#asks) {
+      // A server that was gone counts on from what we say here: from less than we have, and we would take
+      // what it sends for repetitions.
+      if (this.#stores && this.#reliable.ack < this.#reliable.lastReceived) return null
+      this.#asks = false
+      this.#outbox.unshift(this.#ping(true))
+    }
+    if (this.#outbox.length === 0) return null
     let count = 0
     for (let length = 0; count < Math.min(this.#outbox.length, FRAME_MESSAGES_MAX); count++) {
       length += byteLength(this.#outbox[count]) + 1
@@ -143,6 +155,12 @@ export class ClientSession {
   /** What was received until now is stored, so that the server may forget it. */
   settle (index = this.#reliable.lastReceived) {
     this.#reliable.settle(index)
+    this.#stores = true
+  }
+
+  /** What was received cannot be stored. The server keeps it, but nothing waits for it any more. */
+  unsettle () {
+    this.#stores = false
   }
 
   /** What is needed to resume after a reload; nothing as long as there is no session. */
@@ -171,7 +189,7 @@ export class ClientSession {
     if (this.#token === null) {
       this.#outbox = [JSON.stringify({ type: 'SessionCreate', index: 0, params: this.#params, version: VERSION })]
     } else {
-      this.#outbox = [this.#ping(true)]
+      this.#asks = true
     }
     this.#timers.ping = this.#pingTime(now)
   }
@@ -241,6 +259,7 @@ export class ClientSession {
   /** The connection is no more. */
   #drop () {
     this.#open = false
+    this.#asks = false
     this.#outbox = []
     this.#gap = false
     this.#stopTimers()

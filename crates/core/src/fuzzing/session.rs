@@ -176,8 +176,7 @@ impl World {
         self.syncs.clear();
         let (id, dialect) = (self.session.id(), self.session.dialect());
         let (limits, mut out) = (self.limits.clone(), Vec::new());
-        self.session =
-            ServerSession::restored(id, dialect, limits, 1, self.now, record, &mut out);
+        self.session = ServerSession::restored(id, dialect, limits, 1, self.now, record, &mut out);
         for output in out {
             let Output::Rejoin { scope, .. } = output else { panic!("{output:?}") };
             self.handle(match argument / 16 % 4 {

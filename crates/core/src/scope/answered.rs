@@ -135,7 +135,8 @@ mod tests {
 
     #[test]
     fn an_answer_is_kept_until_its_author_has_it() {
-        let mut answered: Answered = [answer(1, 1, 0), answer(2, 1, 0), answer(1, 2, 0)].into_iter().collect();
+        let mut answered: Answered =
+            [answer(1, 1, 0), answer(2, 1, 0), answer(1, 2, 0)].into_iter().collect();
         assert_eq!(kept(&answered), ["1:1", "2:1", "1:2"]);
         answered.note(answer(1, 5, 1));
         assert_eq!(kept(&answered), ["2:1", "1:2", "1:5"]);

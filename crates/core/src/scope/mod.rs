@@ -445,10 +445,11 @@ impl Scope {
     /// and were not told yet is refused.
     pub fn into_refusals(self, why: &str) -> Vec<Output> {
         let (refusal, revision) = (not_saved(why), self.revision);
-        let undecided = self.pending.into_asked().map(|Asked { member, message, changes, .. }| {
-            let body = encode::refusals(&refusal, changes.fragments.len());
-            Output::Reply { member, message, revision, body }
-        });
+        let undecided =
+            self.pending.into_asked().map(|Asked { member, message, changes, .. }| {
+                let body = encode::refusals(&refusal, changes.fragments.len());
+                Output::Reply { member, message, revision, body }
+            });
         let refused = self.gate.into_held().filter_map(|output| match output {
             Output::Reply { member, message, body, .. } => {
                 let body = encode::refusals(&refusal, encode::replies_count(&body));

@@ -12,9 +12,7 @@ use tokio::sync::watch;
 
 use crate::clock;
 use crate::future::BoxFuture;
-use crate::storage::{
-    Rebuilt, Snapshot, Storage, StorageError, StorageHealth, StoredScope,
-};
+use crate::storage::{Rebuilt, Snapshot, Storage, StorageError, StorageHealth, StoredScope};
 
 /// Where one scope is kept.
 ///
@@ -63,7 +61,10 @@ impl Store {
     }
 
     /// What is stored; or `beginning`, which is stored then.
-    pub(super) async fn load(&mut self, beginning: Option<Graph>) -> Result<Restored, StorageError> {
+    pub(super) async fn load(
+        &mut self,
+        beginning: Option<Graph>,
+    ) -> Result<Restored, StorageError> {
         let stored = self.storage.load(&self.key).await?;
         let Some(stored) = stored else {
             let beginning = beginning.ok_or_else(|| StorageError::unknown(&self.key.name))?;

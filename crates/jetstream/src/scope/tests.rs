@@ -105,7 +105,10 @@ async fn settle(scope: &Scope) {
 async fn sync(scope: &Scope, member: MemberId, message: u64, value: f64) {
     let changes = set(&graph(), value);
     let message = MessageIndex(message);
-    scope.send(Request::Sync { member, message, delivered: MessageIndex(0), changes }).await.unwrap();
+    scope
+        .send(Request::Sync { member, message, delivered: MessageIndex(0), changes })
+        .await
+        .unwrap();
     settle(scope).await;
 }
 
@@ -374,7 +377,10 @@ fn validated(action: impl crate::procedure::Action) -> Scope {
 
 async fn send(scope: &Scope, member: MemberId, message: u64, value: f64) {
     let (changes, message) = (set(&graph(), value), MessageIndex(message));
-    scope.send(Request::Sync { member, message, delivered: MessageIndex(0), changes }).await.unwrap();
+    scope
+        .send(Request::Sync { member, message, delivered: MessageIndex(0), changes })
+        .await
+        .unwrap();
 }
 
 #[tokio::test(start_paused = true)]

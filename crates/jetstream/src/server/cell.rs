@@ -19,8 +19,8 @@ use parking_lot::Mutex;
 use smallvec::SmallVec;
 use tokio::sync::{Notify, mpsc};
 
-use super::recorder::{Recorded, Recorder, Way};
 use super::keeper;
+use super::recorder::{Recorded, Recorder, Way};
 use super::request::SessionInfo;
 use super::session_task::Order;
 use super::token::TokenHash;

@@ -21,7 +21,9 @@ use super::token::{Token, TokenHash};
 use crate::clock;
 use crate::future::catch_panic;
 use crate::metrics::Counted;
-use crate::transport::{ConnectInfo, Connection, FramePart, FrameSink, FrameSource, Received, Sent};
+use crate::transport::{
+    ConnectInfo, Connection, FramePart, FrameSink, FrameSource, Received, Sent,
+};
 
 /// Sees a connection through: to its session, whose task may become this one, or to its end.
 pub(super) async fn establish(server: Arc<Shared>, mut connection: Connection) {
@@ -103,8 +105,7 @@ async fn handshake(server: Arc<Shared>, connection: Connection) {
                 (params, version, dialect)
             }
         };
-        let request =
-            SessionRequest { connect: info.clone(), params, version, is_restored: false };
+        let request = SessionRequest { connect: info.clone(), params, version, is_restored: false };
         let verdict = timeout_at(deadline, ask(&server, request)).await;
         let Ok((params, version, verdict)) = verdict else { continue };
         let begun = match verdict.0 {

@@ -19,9 +19,7 @@ use super::establish::ask;
 use super::request::{SessionFacts, SessionInfo, SessionRequest};
 use super::session_task::{ORDERS_MAX, SessionTask};
 use crate::clock;
-use crate::storage::{
-    Storage, StorageError, StorageHealth, StoredFetch, StoredSession, TokenHash,
-};
+use crate::storage::{Storage, StorageError, StorageHealth, StoredFetch, StoredSession, TokenHash};
 use crate::transport::ConnectInfo;
 
 /// What a server knows of its store.

@@ -5,6 +5,7 @@ mod double;
 mod world;
 
 mod application;
+mod crash;
 mod example;
 mod families;
 mod fragile;

@@ -2,9 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use jetstream_core::ids::{
-    MemberId, MessageIndex, Position, Revision, ScopeIndex, SessionId,
-};
+use jetstream_core::ids::{MemberId, MessageIndex, Position, Revision, ScopeIndex, SessionId};
 use jetstream_core::replica::Replica;
 use jetstream_core::scope::{Call, Entry, Input, Scope};
 use jetstream_core::time::Millis;

@@ -103,7 +103,9 @@ impl World {
         if let Err(why) = result {
             self.fail(why);
         }
-        let commits = out.iter().any(|output| matches!(output, Output::Persist { entry: Entry::Commit(_), .. }));
+        let commits = out
+            .iter()
+            .any(|output| matches!(output, Output::Persist { entry: Entry::Commit(_), .. }));
         self.note(|| {
             let outcome = if commits { "commits" } else { "refuses" };
             format!("scope-{scope} {outcome} {author:?}: revision {revision}")

@@ -1,7 +1,7 @@
 //! Somebody decides about ChangeSets: late, out of order, against them, or never.
 
 use jetstream_core::model::{ChangeSet, Fragment, FragmentKind, Rejection};
-use jetstream_core::scope::{Call, FragmentVerdict, Entry, Input, Output, Verdict, encode_state};
+use jetstream_core::scope::{Call, Entry, FragmentVerdict, Input, Output, Verdict, encode_state};
 use jetstream_core::wire::message::Dialect;
 
 use super::World;

@@ -151,7 +151,10 @@ fn what_could_not_be_stored_is_refused_to_those_who_wait() {
     let refusals = world.scope.into_refusals("the disk is full");
     let lines: Vec<_> = refusals.iter().map(line).collect();
     let error = r#"{"error":{"message":"not saved: the disk is full","type":"internal"}}"#;
-    assert_eq!(lines, [format!("1 reply 1 [{error},{error}]"), "updated 1 [false] at 2".to_owned()]);
+    assert_eq!(
+        lines,
+        [format!("1 reply 1 [{error},{error}]"), "updated 1 [false] at 2".to_owned()]
+    );
 }
 
 #[test]

@@ -120,7 +120,13 @@ impl Link {
     }
 
     /// Time has passed. True: a Ping goes out by itself. `asks`: something of the client's is missing.
-    pub(super) fn tick(&mut self, now: Millis, jitter: &mut Jitter, limits: &Limits, asks: bool) -> bool {
+    pub(super) fn tick(
+        &mut self,
+        now: Millis,
+        jitter: &mut Jitter,
+        limits: &Limits,
+        asks: bool,
+    ) -> bool {
         let is_time = self.ping_at <= now;
         if is_time {
             self.ping_at = now.plus(jitter.about(limits.ping_interval_ms));

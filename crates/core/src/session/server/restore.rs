@@ -14,9 +14,9 @@ use crate::session::Output;
 use crate::time::Now;
 use crate::wire::message::Dialect;
 
+use super::ServerSession;
 use super::keeping::{Keeping, Record};
 use super::scopes::Scopes;
-use super::ServerSession;
 
 /// What a restored session waits for.
 #[derive(Debug, Default)]

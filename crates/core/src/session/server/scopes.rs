@@ -80,7 +80,11 @@ impl Scopes {
     }
 
     /// A restored scope is there again. The message that asked for it, if it is one of the session's.
-    pub(super) fn rejoin(&mut self, index: ScopeIndex, schema: Arc<Schema>) -> Option<MessageIndex> {
+    pub(super) fn rejoin(
+        &mut self,
+        index: ScopeIndex,
+        schema: Arc<Schema>,
+    ) -> Option<MessageIndex> {
         let scope = self.fetched.get_mut(&index)?;
         scope.schema = schema;
         Some(scope.asked.message)

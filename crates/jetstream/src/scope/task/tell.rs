@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use jetstream_core::ids::{MemberId, Revision, Ticket};
 use jetstream_core::model::Rejection;
-use jetstream_core::scope::{Listeners, Bodies, Commit, Output};
+use jetstream_core::scope::{Bodies, Commit, Listeners, Output};
 use jetstream_core::session::Delivery;
 use jetstream_core::time::Now;
 

@@ -9,8 +9,12 @@ use crate::storage::{
 fn session(id: u64) -> StoredSession {
     let mut params = serde_json::Map::new();
     params.insert("user".into(), "Änne".into());
-    let fetch =
-        StoredFetch { index: ScopeIndex(2), name: "a/\"b\"".into(), message: MessageIndex(3), params: serde_json::Map::new() };
+    let fetch = StoredFetch {
+        index: ScopeIndex(2),
+        name: "a/\"b\"".into(),
+        message: MessageIndex(3),
+        params: serde_json::Map::new(),
+    };
     StoredSession {
         id: SessionId(id),
         token: token(id),

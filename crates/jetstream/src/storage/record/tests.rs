@@ -279,7 +279,12 @@ fn a_record_is_readable_by_a_person() {
         fragments: [fragment].into(),
         reply: "[{}]".into(),
     };
-    let answer = Answer { origin, time: Timestamp(2000), delivered: MessageIndex(0), reply: "[{\"error\":{}}]".into() };
+    let answer = Answer {
+        origin,
+        time: Timestamp(2000),
+        delivered: MessageIndex(0),
+        reply: "[{\"error\":{}}]".into(),
+    };
     let entries = [Entry::Commit(Arc::new(commit)), Entry::Answer(answer)];
     let expected = concat!(
         r#"{"format":1,"schema":0,"entries":["#,

@@ -6,7 +6,8 @@ use crate::session::Record;
 impl Story {
     fn kept(dialect: Dialect) -> Self {
         let mut story = Self::new(dialect, Limits::default());
-        story.session = ServerSession::new(SessionId(1), dialect, Arc::default(), 7, story.now).kept(false);
+        story.session =
+            ServerSession::new(SessionId(1), dialect, Arc::default(), 7, story.now).kept(false);
         story.connect();
         story
     }
@@ -23,7 +24,13 @@ impl Story {
         let mut story = Self::new(dialect, Limits::default());
         let mut out = Vec::new();
         story.session = ServerSession::restored(
-            SessionId(1), dialect, Arc::default(), 7, story.now, record, &mut out,
+            SessionId(1),
+            dialect,
+            Arc::default(),
+            7,
+            story.now,
+            record,
+            &mut out,
         );
         story.out = out;
         story.connect();
