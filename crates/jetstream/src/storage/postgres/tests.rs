@@ -295,6 +295,7 @@ fn commit(scope: &StoredScope, revision: u64) -> Entry {
         revision: Revision(revision),
         time: Timestamp(revision as i64),
         origin: None,
+        delivered: jetstream_core::ids::MessageIndex(0),
         fragments: [fragment].into(),
         reply: "[{}]".into(),
     }))
