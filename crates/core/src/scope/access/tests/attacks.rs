@@ -139,7 +139,7 @@ fn what_means_nobody_for_its_author_means_nobody_for_those_who_see_it() {
     world.sync(MALLORY, ChangeSet::new([take, add, insert]));
     let outputs = world.take();
     let commits = outputs.iter().filter_map(|output| match output {
-        Output::Commit(commit) => Some(format!("{:?}", commit.fragments)),
+        Output::Committed(commit) => Some(format!("{:?}", commit.fragments)),
         _ => None,
     });
     for commit in commits {

@@ -181,8 +181,6 @@ impl World {
 
     fn tell(&mut self, input: Input) {
         self.scope.handle(Now::default(), input, &mut self.out);
-        let revision = self.scope.revision();
-        self.scope.handle(Now::default(), Input::Persisted { revision }, &mut self.out);
         self.scope.graph().check().unwrap();
     }
 
@@ -198,8 +196,8 @@ impl World {
 
     fn sync(&mut self, member: u64, changes: ChangeSet) {
         self.messages += 1;
-        let message = MessageIndex(self.messages);
-        self.tell(Input::Sync { member: MemberId(member), message, changes });
+        let (message, delivered) = (MessageIndex(self.messages), MessageIndex(0));
+        self.tell(Input::Sync { member: MemberId(member), message, delivered, changes });
     }
 
     /// What came out since the last time, for one member: the texts, and which of them is a reply.

@@ -251,7 +251,10 @@ impl Room {
                 Output::Broadcast { .. } => {
                     panic!("members who see different things are told the same")
                 }
-                Output::Commit(_) | Output::Updated { .. } | Output::Call(_) => {}
+                Output::Persist { .. }
+                | Output::Committed(_)
+                | Output::Updated { .. }
+                | Output::Call(_) => {}
             }
         }
     }
