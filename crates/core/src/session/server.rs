@@ -287,7 +287,7 @@ impl ServerSession {
                 let changes = typing.change_set(&fragments, atomic, procedure.as_deref());
                 let bytes = fragments.iter().map(|fragment| fragment.get().len()).sum();
                 self.requests.sync(message, scope_index, fragments.len(), bytes);
-                let delivered = self.scopes.delivered(scope_index);
+                let delivered = self.done_with(scope_index);
                 out.push(Output::Sync { scope: scope_index, message, delivered, changes });
             }
             ClientBody::ScopeUnfetch { scope_index } => {

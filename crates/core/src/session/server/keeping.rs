@@ -116,6 +116,13 @@ impl ServerSession {
         self.keeping.as_ref().map_or(settled, |keeping| settled.min(keeping.stored))
     }
 
+    /// Up to which message nobody will ask for a scope's answers again: the client has them, and will not
+    /// send the messages again after a crash.
+    pub(super) fn done_with(&self, scope: ScopeIndex) -> MessageIndex {
+        let delivered = self.scopes.delivered(scope);
+        self.keeping.as_ref().map_or(delivered, |keeping| delivered.min(keeping.stored))
+    }
+
     /// Whether more could be acknowledged if it was stored.
     pub(super) fn waits_for_store(&self) -> bool {
         let settled = self.settled();
