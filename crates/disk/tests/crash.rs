@@ -170,6 +170,7 @@ fn commit(scope: &StoredScope, revision: u64, text: &str) -> Entry {
         revision: Revision(revision),
         time: Timestamp(revision as i64),
         origin: None,
+        delivered: Default::default(),
         fragments: [fragment].into(),
         reply: "[{}]".into(),
     }))

@@ -77,6 +77,7 @@ fn commit(scope: &StoredScope, revision: u64, now: i64) -> Entry {
         revision: Revision(revision),
         time: Timestamp(now),
         origin: None,
+        delivered: Default::default(),
         fragments: [fragment].into(),
         reply: "[{}]".into(),
     }))

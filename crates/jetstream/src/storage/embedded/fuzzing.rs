@@ -128,6 +128,7 @@ fn commit(scope: &StoredScope, revision: u64) -> Entry {
         revision: Revision(revision),
         time: Timestamp(revision as i64),
         origin: None,
+        delivered: Default::default(),
         fragments: [fragment].into(),
         reply: "[{}]".into(),
     }))

@@ -61,6 +61,7 @@ fn commit(scope: &StoredScope, revision: u64, text: &str) -> Entry {
         revision: Revision(revision),
         time: Timestamp(1_000 * revision as i64),
         origin: Some(Origin { session: SessionId(1), message: MessageIndex(revision) }),
+        delivered: Default::default(),
         fragments: [fragment].into(),
         reply: "[{}]".into(),
     }))
@@ -97,7 +98,12 @@ async fn everything_is_there_when_the_store_is_opened_again() {
     let scope = begin(&storage, "again").await;
     grow(&storage, &scope, 1..4).await;
     let origin = Origin { session: SessionId(7), message: MessageIndex(9) };
-    let answer = Answer { origin, time: Timestamp(5), reply: "[{\"error\":{}}]".into() };
+    let answer = Answer {
+        origin,
+        time: Timestamp(5),
+        delivered: Default::default(),
+        reply: "[{\"error\":{}}]".into(),
+    };
     storage.append(&scope, &[Entry::Answer(answer.clone())]).await.unwrap();
     let before = format!("{:?}", load(&storage, &scope).await);
     drop(storage);
