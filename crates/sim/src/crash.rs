@@ -9,13 +9,14 @@ mod client;
 mod disk;
 mod server;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use jetstream_core::ids::{MessageIndex, SessionId};
 use jetstream_core::limits::Limits;
 use jetstream_core::model::{Graph, Schema};
 use jetstream_core::scope::encode_state;
+use jetstream_core::session::Output;
 use jetstream_core::time::{Millis, Now, Timestamp};
 use jetstream_core::wire::message::Dialect;
 
@@ -82,6 +83,10 @@ struct World {
     told: BTreeMap<(SessionId, MessageIndex), Outcome>,
     harm: Harm,
     seen: Seen,
+    /// What sessions want done, in order.
+    wanted: VecDeque<(SessionId, Output)>,
+    /// Somebody is doing it.
+    is_doing: bool,
 }
 
 /// Runs the world of a seed to its end.
@@ -125,6 +130,8 @@ impl World {
             told: BTreeMap::new(),
             harm,
             seen: Seen::default(),
+            wanted: VecDeque::new(),
+            is_doing: false,
         }
     }
 

@@ -89,8 +89,17 @@ impl World {
         Ok(())
     }
 
+    /// One after the other: what comes of the first is not done before the second.
     fn session_outputs(&mut self, id: SessionId, out: Vec<Output>) -> Result<(), String> {
-        out.into_iter().try_for_each(|output| self.session_output(id, output))
+        self.wanted.extend(out.into_iter().map(|output| (id, output)));
+        if std::mem::replace(&mut self.is_doing, true) {
+            return Ok(());
+        }
+        while let Some((id, output)) = self.wanted.pop_front() {
+            self.session_output(id, output)?;
+        }
+        self.is_doing = false;
+        Ok(())
     }
 
     fn session_output(&mut self, id: SessionId, output: Output) -> Result<(), String> {
