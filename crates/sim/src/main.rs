@@ -1,10 +1,11 @@
-//! `jetstream-sim --seeds 1000 [--start N] [--trace SEED] [--together]`: runs worlds and says what they
+//! `jetstream-sim --seeds 1000 [--start N] [--trace SEED] [--together | --crashes]`: runs worlds and says what they
 //! showed.
 
 use std::io::Write;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use jetstream_sim::crash::{self, Harm, Seen};
 use jetstream_sim::run::{self, Report};
 use jetstream_sim::world::Counts;
 
@@ -15,6 +16,8 @@ struct Asked {
     trace: Option<u64>,
     /// Worlds in which clients of both kinds edit together.
     together: bool,
+    /// Servers that die at any moment, instead of networks that do.
+    crashes: bool,
 }
 
 impl Asked {
@@ -28,13 +31,14 @@ fn main() -> ExitCode {
         Ok(asked) => asked,
         Err(mistake) => {
             say(&format!(
-                "{mistake}\nusage: jetstream-sim [--seeds N] [--start N] [--trace SEED] [--together]"
+                "{mistake}\nusage: jetstream-sim [--seeds N] [--start N] [--trace SEED] [--together | --crashes]"
             ));
             return ExitCode::from(2);
         }
     };
     // A panic is reported with its seed; the place where it happened is still printed.
     let failed = match asked.trace {
+        _ if asked.crashes => crash_all(&asked),
         Some(seed) => show(&asked, seed),
         None => run_all(&asked),
     };
@@ -42,7 +46,7 @@ fn main() -> ExitCode {
 }
 
 fn read(mut args: impl Iterator<Item = String>) -> Result<Asked, String> {
-    let mut asked = Asked { seeds: 100, start: 0, trace: None, together: false };
+    let mut asked = Asked { seeds: 100, start: 0, trace: None, together: false, crashes: false };
     while let Some(arg) = args.next() {
         let mut number = || {
             let text = args.next().ok_or(format!("{arg} needs a number"))?;
@@ -51,6 +55,7 @@ fn read(mut args: impl Iterator<Item = String>) -> Result<Asked, String> {
         match arg.as_str() {
             "--seeds" => asked.seeds = number()?,
             "--start" => asked.start = number()?,
+            "--crashes" => asked.crashes = true,
             "--together" => asked.together = true,
             "--trace" => asked.trace = Some(number()?),
             other => return Err(format!("unknown argument \"{other}\"")),
@@ -100,6 +105,25 @@ fn run_all(asked: &Asked) -> bool {
         asked.seeds as f64 / seconds,
     ));
     !failed.is_empty()
+}
+
+/// Runs worlds of servers that die, every second of them with a disk that refuses, too.
+fn crash_all(asked: &Asked) -> bool {
+    let (mut seen, mut failed) = (Seen::default(), 0);
+    for seed in asked.start..asked.start + asked.seeds {
+        let fail_one_in = if seed.is_multiple_of(2) { 0 } else { 8 };
+        let harm =
+            Harm { steps: 600, crash_one_in: 60, crash_at: None, fail_one_in, forgets: false };
+        match crash::run(seed, harm) {
+            Ok(more) => seen += more,
+            Err(why) => {
+                failed += 1;
+                say(&format!("seed {seed} fails: {why}"));
+            }
+        }
+    }
+    say(&format!("{} seeds, {failed} failed; {seen:?}", asked.seeds));
+    failed > 0
 }
 
 /// Prints a line; what nobody reads any more is not printed.

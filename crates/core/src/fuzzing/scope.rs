@@ -204,7 +204,7 @@ impl World {
                         self.listener = Some(Replica::new(self.read_state(&body)));
                     }
                 }
-                Output::Reply { member, message, revision, body } => {
+                Output::Reply { member, message, revision, body, .. } => {
                     assert!(self.is_durable(revision));
                     let asked = (member, message);
                     let place = self.unanswered.iter().position(|(m, i, _)| (*m, *i) == asked);

@@ -110,7 +110,10 @@ impl World {
             9 => {
                 if let Some((scope, message)) = self.syncs.pop_front() {
                     let body: SharedText = "[{},{}]".into();
-                    self.deliver(scope, Delivery::Reply { message, revision: Revision(0), body });
+                    self.deliver(
+                        scope,
+                        Delivery::Reply { message, revision: Revision(0), lasting: true, body },
+                    );
                 }
             }
             10 | 11 => {

@@ -28,6 +28,11 @@ impl Gate {
         Self { visible, last: stored, stored, held, waiting }
     }
 
+    /// The place of the last entry that was handed out.
+    pub(super) const fn last_entry(&self) -> Position {
+        self.last
+    }
+
     /// The next entry's place.
     pub(super) fn next_entry(&mut self) -> Position {
         self.last = self.last.next();

@@ -169,6 +169,8 @@ pub enum Output {
         message: MessageIndex,
         /// The scope's revision with it.
         revision: Revision,
+        /// Whether it stands in the log, from which it can be given again.
+        lasting: bool,
         /// `[…]`, one entry a fragment.
         body: SharedText,
     },
@@ -421,6 +423,11 @@ impl Scope {
         sooner(repair, self.pending.deadline())
     }
 
+    /// The answers that may not have reached their authors.
+    pub const fn answered(&self) -> &Answered {
+        &self.answered
+    }
+
     /// The objects as they are now, durable or not.
     pub const fn graph(&self) -> &Graph {
         &self.graph
@@ -443,17 +450,25 @@ impl Scope {
 
     /// Ends a scope whose last entries could not be stored: what its members and the application asked
     /// and were not told yet is refused.
-    pub fn into_refusals(self, why: &str) -> Vec<Output> {
+    ///
+    /// `kept` is what the log has: who has an answer there is told it when it joins again.
+    pub fn into_refusals(self, why: &str, kept: &Answered) -> Vec<Output> {
         let (refusal, revision) = (not_saved(why), self.revision);
-        let undecided =
-            self.pending.into_asked().map(|Asked { member, message, changes, .. }| {
-                let body = encode::refusals(&refusal, changes.fragments.len());
-                Output::Reply { member, message, revision, body }
-            });
+        let refuse = |member, message, count| {
+            let (lasting, body) = (false, encode::refusals(&refusal, count));
+            Output::Reply { member, message, revision, lasting, body }
+        };
+        let is_kept = |member, message| {
+            let session = self.members.get(member).map(|member| member.session);
+            session.is_some_and(|session| kept.get(Origin { session, message }).is_some())
+        };
+        let undecided = self
+            .pending
+            .into_asked()
+            .map(|asked| refuse(asked.member, asked.message, asked.changes.fragments.len()));
         let refused = self.gate.into_held().filter_map(|output| match output {
-            Output::Reply { member, message, body, .. } => {
-                let body = encode::refusals(&refusal, encode::replies_count(&body));
-                Some(Output::Reply { member, message, revision, body })
+            Output::Reply { member, message, body, .. } if !is_kept(member, message) => {
+                Some(refuse(member, message, encode::replies_count(&body)))
             }
             Output::Updated { ticket, result, .. } => {
                 let result = result.iter().map(|_| Err(refusal.clone())).collect();
@@ -494,7 +509,8 @@ impl Scope {
         let revision = self.revision;
         for answer in self.answered.of(session) {
             let (message, body) = (answer.origin.message, answer.reply.clone());
-            self.gate.pass(Output::Reply { member, message, revision, body }, out);
+            let reply = Output::Reply { member, message, revision, lasting: true, body };
+            self.gate.pass(reply, out);
         }
     }
 
@@ -540,7 +556,8 @@ impl Scope {
         let (member, message, changes) = (asked.member, asked.message, &asked.changes);
         if let Some(answer) = self.answered.get(Origin { session: author.session, message }) {
             let (revision, body) = (self.revision, answer.reply.clone());
-            return self.pass(Output::Reply { member, message, revision, body }, out);
+            let reply = Output::Reply { member, message, revision, lasting: true, body };
+            return self.pass(reply, out);
         }
         let meant = self.meaning(member, changes, asked.arrival.as_ref());
         let (meant, judgement) = self.judge(member, meant);
@@ -573,6 +590,7 @@ impl Scope {
         let body = tell::reply(self.graph.schema(), author.dialect, &replies, &completed, amended);
         let origin = Origin { session: author.session, message };
         let by = By { author: member, origin, delivered: asked.delivered };
+        let before = self.gate.last_entry();
         let mut told = self.commit(now, Some(&by), meant, judgement, &completed, &body, out);
         let applied = completed.iter().map(|completed| &*completed.fragment);
         self.presence.note(&self.graph, origin.session, applied);
@@ -581,7 +599,8 @@ impl Scope {
             Some(told) => self.pass(Output::Committed(told.commit.clone()), out),
             None => self.refused(now, &by, &body, out),
         }
-        self.pass(Output::Reply { member, message, revision, body }, out);
+        let lasting = self.gate.last_entry() > before;
+        self.pass(Output::Reply { member, message, revision, lasting, body }, out);
         self.told.amend(revision, member, amended_places(&completed, amended));
         if let Some(body) = told.as_mut().and_then(|told| told.supplement.take()) {
             self.pass(Output::Repair { member, revision, body }, out);

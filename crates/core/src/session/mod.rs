@@ -124,6 +124,8 @@ pub enum Delivery {
         message: MessageIndex,
         /// The scope's revision with it.
         revision: Revision,
+        /// Whether the scope could give it again after a crash.
+        lasting: bool,
         /// The encoded part.
         body: SharedText,
     },

@@ -403,9 +403,12 @@ impl ServerSession {
 
     fn deliver(&mut self, scope: ScopeIndex, delivery: Delivery) {
         match delivery {
-            Delivery::Reply { message, revision, body } => {
+            Delivery::Reply { message, revision, lasting, body } => {
                 // A scope that was closed in the meantime has been answered for.
                 if self.answered_before(scope, message) || self.requests.answered(message) {
+                    if !lasting {
+                        self.answers_itself(message);
+                    }
                     let at = Moment { scope, revision };
                     self.queue(Outgoing::SyncReply { at, reply_to: message, body });
                 }

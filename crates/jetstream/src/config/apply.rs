@@ -172,6 +172,7 @@ impl Config {
         Options {
             limits: Arc::new(scope.limits.clone()),
             procedures: procedures.collect(),
+            visible: scope.visible,
             ..Options::default()
         }
     }

@@ -33,6 +33,7 @@ use crate::core::ids::ObjectId;
 use crate::core::limits::Limits;
 use crate::core::model::constraint::Constraint;
 use crate::core::model::{Fragment, ModelId, ProcedureName, PropertyId, Schema, Value};
+use crate::core::scope::Visible;
 use crate::http::ServiceOptions;
 use crate::procedure::RequestTemplate;
 use crate::scope::Template;
@@ -108,6 +109,8 @@ pub struct ScopeConfig {
     pub initial: Initial,
     /// Its bounds: its own where it has them, else the server's.
     pub limits: Limits,
+    /// When members see a change of it.
+    pub visible: Visible,
     /// Who decides about ChangeSets that are no calls of procedures.
     pub validate: Option<ServiceConfig>,
 }

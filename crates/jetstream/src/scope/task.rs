@@ -212,10 +212,9 @@ impl ScopeTask {
         tracing::error!(scope = %self.status.name, why, "refuses what is not stored, begins anew");
         let now = clock::now();
         self.calls.forget();
-        self.outputs = scope.into_refusals(why);
+        let mut anew = self.load().await?;
+        self.outputs.splice(..0, scope.into_refusals(why, anew.answered()));
         self.carry_out(now);
-        self.flush();
-        let mut scope = self.load().await?;
         let mut joins = Vec::new();
         for (id, member) in &mut self.members {
             member.informed = false;
@@ -224,10 +223,10 @@ impl ScopeTask {
             joins.push(Input::Join { member: *id, session, dialect, claims });
         }
         for join in joins {
-            scope.handle(now, join, &mut self.outputs);
+            anew.handle(now, join, &mut self.outputs);
         }
         self.carry_out(now);
-        Ok(scope)
+        Ok(anew)
     }
 
     /// The machine has panicked: a mistake of ours. What it handed out before is stored and told, what it
@@ -241,7 +240,8 @@ impl ScopeTask {
         if let Some((member, message, fragments)) = self.judging.take() {
             let error = Rejection::new(ErrorCode::Internal, "the server has made a mistake");
             let (body, revision) = (encode::refusals(&error, fragments), scope.revision());
-            self.outputs.push(Output::Reply { member, message, revision, body });
+            let lasting = false;
+            self.outputs.push(Output::Reply { member, message, revision, lasting, body });
         }
         while let Some(store) = self.store.as_mut().filter(|store| !store.is_settled()) {
             match store.news().await {

@@ -68,11 +68,11 @@ impl Directory {
 }
 
 /// A name that no other session has, nor one of a process before this one: stores recognise by it what they
-/// have been told already. 63 bits, as some stores count with a sign.
+/// have been told already. 53 bits: pages that show it count in doubles.
 ///
 /// # Errors
 ///
 /// If the system gives no random bytes.
 pub(super) fn new_session_id() -> Result<SessionId, getrandom::Error> {
-    Ok(SessionId(getrandom::u64()? >> 1))
+    Ok(SessionId(getrandom::u64()? >> 11))
 }

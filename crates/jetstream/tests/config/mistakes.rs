@@ -38,7 +38,7 @@ error: no key \"rot\" in a scope
   |
 4 | rot = \"Canvas\"
   | ^^^
-  = did you mean \"root\"? (allowed: root, limits, initial, state and validate)
+  = did you mean \"root\"? (allowed: root, limits, visible, initial, state and validate)
 
 error: no model \"Canvs\"
  --> jetstream.toml:5:8
@@ -594,7 +594,7 @@ fn a_mistake_in_a_setting_names_the_flag_or_the_variable() {
         (set("scopes.A.root=B"), "--set no model \"B\" = models: A"),
         (
             set("scopes.A.rot=A"),
-            "--set no key \"rot\" in a scope = did you mean \"root\"? (allowed: root, limits, initial, state and validate)",
+            "--set no key \"rot\" in a scope = did you mean \"root\"? (allowed: root, limits, visible, initial, state and validate)",
         ),
         (set("scopes.B.root=A"), ""),
         (

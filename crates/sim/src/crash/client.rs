@@ -172,9 +172,11 @@ impl World {
         let client = &mut self.clients[id];
         let Some(scope_index) = client.scope else { return Ok(()) };
         let dialect = client.dialect;
-        let graph = match &mut client.replica {
-            Some(replica) => replica.shown().clone(),
-            None => self.server.scope.graph().clone(),
+        let graph = match (&mut client.replica, dialect) {
+            (Some(replica), _) => replica.shown().clone(),
+            // What it shows is no graph, so it takes a look at the real one: its edits are as apt.
+            (None, Dialect::Original) => self.server.scope.graph().clone(),
+            (None, Dialect::V1) => return Ok(()),
         };
         let (dice, pool) = (&mut self.dice, 15);
         let mut workload = Workload { dice, graph: &graph, dialect, pool };

@@ -175,8 +175,8 @@ impl World {
                 scope::Output::Repair { member, revision, body } => {
                     self.deliver(member, Delivery::Sync { revision, body })?;
                 }
-                scope::Output::Reply { member, message, revision, body } => {
-                    self.deliver(member, Delivery::Reply { message, revision, body })?;
+                scope::Output::Reply { member, message, revision, lasting, body } => {
+                    self.deliver(member, Delivery::Reply { message, revision, lasting, body })?;
                 }
                 scope::Output::Broadcast { commit, to, bodies } => {
                     let following = self.server.following.iter().copied();
@@ -226,7 +226,8 @@ impl World {
         let options = self.server.scope.options().clone();
         let anew = Scope::restored(self.disk.restored(&self.beginning), options);
         let failed = std::mem::replace(&mut self.server.scope, anew);
-        self.scope_outputs(failed.into_refusals("the disk is full"))?;
+        let refusals = failed.into_refusals("the disk is full", self.server.scope.answered());
+        self.scope_outputs(refusals)?;
         self.server.following.clear();
         let members: Vec<_> = self.server.members.iter().map(|(m, (s, _))| (*m, *s)).collect();
         members.into_iter().try_for_each(|(member, session)| {

@@ -124,14 +124,14 @@ impl World {
                 Output::State { member, revision, body } => {
                     self.told_state(scope, member, revision, body);
                 }
-                Output::Reply { member, message, revision, body } => {
+                Output::Reply { member, message, revision, lasting, body } => {
                     let judged = self.hosts[scope].judged.remove(&(member, message));
                     let (judged_at, fragments) = judged.expect("an answer to what was judged");
                     if judged_at.is_some_and(|at| at != revision) {
                         self.fail(format!("judged at {judged_at:?}, answered at {revision}"));
                     }
                     let news = News::Reply(message, fragments);
-                    let delivery = Delivery::Reply { message, revision, body };
+                    let delivery = Delivery::Reply { message, revision, lasting, body };
                     self.told(scope, member, revision, news, delivery);
                 }
                 Output::Repair { member, revision, body } => {

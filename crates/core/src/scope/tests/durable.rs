@@ -148,7 +148,7 @@ fn what_could_not_be_stored_is_refused_to_those_who_wait() {
     let (rename, update) = (world.rename("lost"), world.rename("as well"));
     world.sync(ANN, 1, ChangeSet::new([rename.clone(), rename]));
     world.tell(Input::Update { ticket: Ticket(1), changes: ChangeSet::new([update]) }).lines();
-    let refusals = world.scope.into_refusals("the disk is full");
+    let refusals = world.scope.into_refusals("the disk is full", &Answered::default());
     let lines: Vec<_> = refusals.iter().map(line).collect();
     let error = r#"{"error":{"message":"not saved: the disk is full","type":"internal"}}"#;
     assert_eq!(

@@ -102,7 +102,12 @@ impl Story {
         let body: SharedText = "[{}]".into();
         self.deliver(
             0,
-            Delivery::Reply { message: MessageIndex(message), revision: Revision(0), body },
+            Delivery::Reply {
+                message: MessageIndex(message),
+                revision: Revision(0),
+                lasting: true,
+                body,
+            },
         );
     }
 
@@ -441,7 +446,7 @@ fn a_scope_is_told_what_an_original_client_has_seen() {
                 0,
                 match message {
                     None => Delivery::Sync { revision, body },
-                    Some(message) => Delivery::Reply { message, revision, body },
+                    Some(message) => Delivery::Reply { message, revision, lasting: true, body },
                 },
             );
         }

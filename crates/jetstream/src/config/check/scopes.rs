@@ -8,10 +8,12 @@ use super::models::Checked;
 use super::procedures::{find_model, find_property};
 use super::reader::{Reader, string, table};
 use super::{service, state, values};
+use crate::config::mistake::Collector;
 use crate::config::tree::{Entry, Node, quoted};
 use crate::config::{Initial, ScopeConfig, ServiceConfig};
 use crate::core::limits::Limits;
 use crate::core::model::Model;
+use crate::core::scope::Visible;
 use crate::procedure::RequestTemplate;
 use crate::scope::{Template, TemplateError};
 
@@ -32,6 +34,10 @@ pub(super) fn read(
         Some(entry) => limits::of_scope(&entry.node, server, &mut context.mistakes),
         None => server.clone(),
     };
+    let visible = match reader.take("visible") {
+        Some(entry) => visible(&entry.node, &mut context.mistakes),
+        None => Some(Visible::default()),
+    };
     let initial = initial(&mut reader, root, template.as_ref(), checked, &limits, context);
     let validate = reader.take("validate").map(|entry| validate(entry, root, checked, context));
     for (key, why) in LATER {
@@ -40,7 +46,14 @@ pub(super) fn read(
     reader.finish(&mut context.mistakes);
     let (root, _) = checked.schema.find(root?.name())?;
     let validate = validate.map_or(Some(None), |validate| validate.map(Some))?;
-    Some(ScopeConfig { template: template?, root, initial: initial?, limits, validate })
+    Some(ScopeConfig {
+        template: template?,
+        root,
+        initial: initial?,
+        limits,
+        visible: visible?,
+        validate,
+    })
 }
 
 /// Who decides about the ChangeSets that are no calls of procedures.
@@ -56,6 +69,21 @@ fn validate(
     let root = root.and_then(|root| checked.schema.find(root.name())).map(|(id, _)| id);
     let environment = RequestTemplate::environment(Arc::new(checked.schema.clone()), root);
     service::read(&http?.node, &checked.schema, &environment, context)
+}
+
+fn visible(node: &Node, mistakes: &mut Collector) -> Option<Visible> {
+    match string(node, "\"durable\" or \"at once\"", mistakes)? {
+        "durable" => Some(Visible::Durable),
+        "at once" => Some(Visible::AtOnce),
+        other => {
+            mistakes.add_with_help(
+                node.place,
+                format!("{} is no time at which changes are visible", quoted(other)),
+                "\"durable\": when they survive a crash; \"at once\": before, only replies wait",
+            );
+            None
+        }
+    }
 }
 
 fn template(entry: &Entry, context: &mut Context) -> Option<Template> {

@@ -30,8 +30,8 @@ impl ScopeTask {
                     }
                     self.deliver(now, member, Delivery::State { revision, body });
                 }
-                Output::Reply { member, message, revision, body } => {
-                    self.deliver(now, member, Delivery::Reply { message, revision, body });
+                Output::Reply { member, message, revision, lasting, body } => {
+                    self.deliver(now, member, Delivery::Reply { message, revision, lasting, body });
                 }
                 Output::Repair { member, revision, body } => {
                     self.deliver(now, member, Delivery::Sync { revision, body });

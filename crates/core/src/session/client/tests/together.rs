@@ -182,7 +182,12 @@ impl World {
     fn answer(&mut self) {
         if let Some(message) = self.asked.pop_front() {
             self.said.push(format!("reply to {message}"));
-            self.deliver(Delivery::Reply { message, revision: Revision(0), body: "[]".into() });
+            self.deliver(Delivery::Reply {
+                message,
+                revision: Revision(0),
+                lasting: true,
+                body: "[]".into(),
+            });
         }
     }
 
