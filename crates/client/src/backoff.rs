@@ -9,11 +9,14 @@ use std::time::Duration;
 #[derive(Debug)]
 pub(crate) struct Backoff {
     failures: u32,
+    longest_ms: u64,
 }
 
 impl Backoff {
-    pub(crate) const fn new() -> Self {
-        Self { failures: 0 }
+    /// Waits no longer than this.
+    pub(crate) fn up_to(longest: Duration) -> Self {
+        let longest_ms = u64::try_from(longest.as_millis()).unwrap_or(u64::MAX);
+        Self { failures: 0, longest_ms }
     }
 
     /// The connection was a good one: the next wait is short again.
@@ -23,7 +26,7 @@ impl Backoff {
 
     /// The next wait; `random` is any number.
     pub(crate) fn next(&mut self, random: u64) -> Duration {
-        let interval = (FIRST_MS << self.failures.min(16)).min(LONGEST_MS);
+        let interval = (FIRST_MS << self.failures.min(16)).min(self.longest_ms);
         self.failures = self.failures.saturating_add(1);
         // At least half of it: a wait of nothing would be no wait.
         Duration::from_millis(interval / 2 + random % (interval / 2 + 1))
@@ -33,8 +36,8 @@ impl Backoff {
 /// The first interval, in milliseconds: a lost connection is often back at once.
 const FIRST_MS: u64 = 200;
 
-/// The longest interval, in milliseconds: a person who looks at a dead screen waits no longer.
-const LONGEST_MS: u64 = 30_000;
+/// The longest interval, unless told otherwise: a person who looks at a dead screen waits no longer.
+pub(crate) const LONGEST: Duration = Duration::from_secs(30);
 
 #[cfg(test)]
 mod tests {
@@ -42,7 +45,7 @@ mod tests {
 
     #[test]
     fn waits_double_up_to_a_bound_and_begin_anew() {
-        let mut backoff = Backoff::new();
+        let mut backoff = Backoff::up_to(LONGEST);
         let longest: Vec<_> = (0..10).map(|_| backoff.next(u64::MAX - 1).as_millis()).collect();
         assert!(longest.iter().all(|wait| (100..=30_000).contains(wait)), "{longest:?}");
         let shortest: Vec<_> = {

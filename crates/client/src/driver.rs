@@ -51,9 +51,11 @@ impl Driver {
     pub(crate) fn new(
         shared: Arc<Shared>,
         transport: Box<dyn Transport>,
+        longest_wait: Duration,
         first: Option<First>,
     ) -> Self {
-        Self { shared, transport, backoff: Backoff::new(), first, frame: Frame::new() }
+        let backoff = Backoff::up_to(longest_wait);
+        Self { shared, transport, backoff, first, frame: Frame::new() }
     }
 
     pub(crate) async fn run(mut self) {

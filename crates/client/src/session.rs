@@ -3,12 +3,14 @@
 use std::fmt;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jetstream_core::model::{Rejection, Schema};
 use jetstream_core::session::ClientConfig;
 use jetstream_model::{Model, SchemaMismatch};
 use tokio::sync::{oneshot, watch};
 
+use crate::backoff::LONGEST;
 use crate::client::Params;
 use crate::driver::Driver;
 use crate::feed::Feed;
@@ -88,6 +90,7 @@ pub async fn connect(url: &str) -> Result<Session, ConnectError> {
 pub struct Connector {
     transport: Box<dyn Transport>,
     config: ClientConfig,
+    longest_wait: Duration,
 }
 
 impl Connector {
@@ -102,13 +105,22 @@ impl Connector {
 
     /// A session over any transport.
     pub fn over(transport: impl Transport) -> Self {
-        Self { transport: Box::new(transport), config: ClientConfig::default() }
+        let (transport, config) = (Box::new(transport), ClientConfig::default());
+        Self { transport, config, longest_wait: LONGEST }
     }
 
     /// What the application on the server is told when the session is created.
     #[must_use]
     pub fn params(mut self, params: Params) -> Self {
         self.config.params = params;
+        self
+    }
+
+    /// How long to wait at most before the next attempt to connect, instead of half a minute. The waits
+    /// grow up to that: a server that comes back has all its clients at the door.
+    #[must_use]
+    pub const fn longest_wait(mut self, longest: Duration) -> Self {
+        self.longest_wait = longest;
         self
     }
 
@@ -140,7 +152,7 @@ impl Connector {
         let seed = getrandom::u64().map_err(ConnectError::Random)?;
         let shared = Arc::new(Shared::new(self.config, seed));
         // It ends when the handle is closed or dropped, and tells everybody who waits.
-        tokio::spawn(Driver::new(shared.clone(), self.transport, first).run());
+        tokio::spawn(Driver::new(shared.clone(), self.transport, self.longest_wait, first).run());
         Ok(Session(Arc::new(Handle { shared })))
     }
 }
