@@ -11,6 +11,8 @@ use crate::operations::Operations;
 use crate::procedure::HttpAction;
 use crate::scope::{ScopeBuilder, Scopes, ScopesBuilder, new_object_id};
 use crate::server::{Server, ServerBuilder};
+#[cfg(feature = "postgres")]
+use crate::storage::PostgresStorage;
 use crate::storage::evolution::{Change, EvolutionError};
 use crate::storage::{
     EmbeddedOptions, EmbeddedStorage, Evolution, MemoryStorage, Storage, StorageError,
@@ -50,11 +52,21 @@ impl Kept {
 impl StorageConfig {
     /// Whether everything is gone with the process.
     pub const fn is_memory(&self) -> bool {
+        #[cfg(feature = "postgres")]
+        if self.postgres.is_some() {
+            return false;
+        }
         self.path.is_none()
     }
 
     /// The store, if scopes are to be kept beyond their use.
-    fn open(&self) -> Result<Option<Arc<dyn Storage>>, StorageError> {
+    async fn open(&self) -> Result<Option<Arc<dyn Storage>>, StorageError> {
+        #[cfg(feature = "postgres")]
+        if let Some(address) = &self.postgres {
+            let retention = self.retention.unwrap_or_default();
+            let opened = PostgresStorage::open(address, retention, DATABASE_PATIENCE).await?;
+            return Ok(Some(Arc::new(opened)));
+        }
         let Some(path) = &self.path else {
             let kept = self.retention.is_some() || self.control.is_some();
             let memory = self.retention.map_or_else(MemoryStorage::new, MemoryStorage::keeping);
@@ -106,7 +118,7 @@ impl Config {
     ///
     /// The store cannot be opened, or the models do not fit.
     pub async fn open(&self, metrics: Metrics) -> Result<Option<Kept>, OpenError> {
-        let Some(storage) = self.storage.open()? else { return Ok(None) };
+        let Some(storage) = self.storage.open().await? else { return Ok(None) };
         let stored = storage.schemas().await?;
         let step = Evolution::step(&stored, &self.schema, &self.migrations)?;
         if let Some(schema) = step.add {
@@ -196,3 +208,7 @@ impl Config {
         }
     }
 }
+
+/// How long a server that starts waits for its database, and for the server before it to let go of it.
+#[cfg(feature = "postgres")]
+const DATABASE_PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);

@@ -107,7 +107,7 @@ impl Mistake {
             Origin::File => Some((line_number, column + 1)),
             Origin::Setting => None,
         };
-        let (excerpt, marked) = shorten(line, column..column + marked);
+        let (excerpt, marked) = shorten(&without_address(line), column..column + marked);
         Self {
             source: source.name.clone(),
             position,
@@ -221,6 +221,18 @@ fn floor_boundary(text: &str, index: usize) -> usize {
         index -= 1;
     }
     index
+}
+
+/// Puts stars for the address of a database, in which a password may stand. As many as there were
+/// characters, so that marks stay where they are.
+fn without_address(line: &str) -> String {
+    let schemes = ["postgres://", "postgresql://"];
+    let end = |scheme: &str| line.find(scheme).map(|start| start + scheme.len());
+    let Some(hidden) = schemes.iter().filter_map(|scheme| end(scheme)).min() else {
+        return line.to_owned();
+    };
+    let stars = line[hidden..].chars().map(|_| '*');
+    line[..hidden].chars().chain(stars).collect()
 }
 
 /// Cuts a line that is too long for a terminal around its marked part, and makes what is left

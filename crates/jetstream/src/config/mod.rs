@@ -37,6 +37,8 @@ use crate::core::scope::Visible;
 use crate::http::ServiceOptions;
 use crate::procedure::RequestTemplate;
 use crate::scope::Template;
+#[cfg(feature = "postgres")]
+use crate::storage::PostgresAddress;
 use crate::storage::{Migrations, Retention};
 use mistake::{Collector, Origin, Place, Source, Sources};
 
@@ -81,8 +83,11 @@ pub struct InspectorConfig {
 /// Where and how long scopes are kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StorageConfig {
-    /// The folder; `None`: in memory.
+    /// The folder; `None`: in memory, or in a database.
     pub path: Option<PathBuf>,
+    /// The database; `None`: in a folder, or in memory.
+    #[cfg(feature = "postgres")]
+    pub postgres: Option<PostgresAddress>,
     /// How much of the past is kept; `None`: as much as the store keeps by itself.
     pub retention: Option<Retention>,
     /// The file by which commands find the running server; `None`: they do not.

@@ -118,12 +118,7 @@ fn mistakes_of_the_server() {
                 "[storage]\nmemory = true\npath = 'data'",
                 &["3:1 a folder means nothing with memory = true = take out the one or the other"],
             ),
-            (
-                "[storage]\npostgres = \"postgres://\"",
-                &[
-                    "2:1 \"postgres\" is not available in this version = scopes are kept in a folder of the server: path = \"data\"",
-                ],
-            ),
+            ("[storage]\npostgres = \"postgres://\"", &["2:1 the address names no host"]),
             ("[metrics]", &["1:1 [metrics] needs the key \"listen\""]),
             (
                 "[metrics]\nlisten = true",

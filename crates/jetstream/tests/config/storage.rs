@@ -48,6 +48,25 @@ fn mistakes_in_what_is_kept_are_told_with_their_place() {
 }
 
 #[test]
+fn scopes_are_kept_in_a_database_that_is_named() {
+    let address = "postgres://jetstream:hush@db.example/boards?sslmode=disable";
+    let storage = super::load(&format!("[storage]\npostgres = \"{address}\"")).unwrap().storage;
+    let folder = std::path::Path::new("");
+    let expected = jetstream::storage::PostgresAddress::parse(address, folder).unwrap();
+    assert_eq!((storage.postgres, storage.path), (Some(expected), None));
+}
+
+#[test]
+fn mistakes_about_a_database_are_told_without_its_password() {
+    let wrong = "postgres://jetstream:hush@db.example/boards?sslmode=perhaps";
+    let mistakes = super::load(&format!("[storage]\npath = 'x'\npostgres = \"{wrong}\""));
+    let told = mistakes.unwrap_err().to_string();
+    assert!(told.contains("a database means nothing with \"memory\" or \"path\""), "{told}");
+    assert!(told.contains("sslmode is \"perhaps\""), "{told}");
+    assert!(!told.contains("hush"), "{told}");
+}
+
+#[test]
 fn scopes_are_kept_beside_the_file_unless_it_says_otherwise() {
     let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"));
     let cases = [

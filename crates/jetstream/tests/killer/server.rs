@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::postgres::Cluster;
+
 /// What the server stores into.
 #[derive(Debug)]
 pub(crate) enum Store {
@@ -13,6 +15,8 @@ pub(crate) enum Store {
     Embedded,
     /// A folder that is at the last start as it was at the first kill.
     Forgetful,
+    /// A database.
+    Postgres(Cluster),
 }
 
 /// A server that is started again and again on the same address and the same store.
@@ -30,7 +34,12 @@ impl Server {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("killer").join(name);
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).unwrap();
-        fs::write(folder.join("jetstream.toml"), CONFIG).unwrap();
+        let storage = match &store {
+            Store::Embedded | Store::Forgetful => "path = \"data\"".to_owned(),
+            Store::Postgres(cluster) => format!("postgres = \"{}\"", cluster.database("killer")),
+        };
+        let config = format!("{CONFIG}\n[storage]\n{storage}\n");
+        fs::write(folder.join("jetstream.toml"), config).unwrap();
         Self { folder, store, process: None, address: "127.0.0.1:0".to_owned() }
     }
 
@@ -130,9 +139,6 @@ count = "Number"
 title = "String"
 marks = "[Mark]"
 tallies = "[Tally]"
-
-[storage]
-path = "data"
 
 [scopes."boards/{number}"]
 root = "Board"

@@ -1,11 +1,15 @@
 //! `[storage]` and `[migrations]`: where scopes are kept, and what becomes of them when the models change.
 
+use std::path::Path;
+
 use super::Context;
 use super::limits::{Unit, number};
 use super::reader::{Reader, boolean, string, table};
 use crate::config::StorageConfig;
 use crate::config::mistake::Collector;
 use crate::config::tree::{Entry, Node, quoted};
+#[cfg(feature = "postgres")]
+use crate::storage::PostgresAddress;
 use crate::storage::evolution::Migration;
 use crate::storage::{Migrations, Retention};
 
@@ -23,22 +27,53 @@ pub(super) fn storage(entry: Option<&Entry>, context: &mut Context) -> Option<St
     let retention = reader.take("retention").map(|entry| retention(&entry.node, mistakes));
     let control = reader.take("control");
     let control = control.map(|entry| string(&entry.node, "the name of a file", mistakes));
-    let why = "scopes are kept in a folder of the server: path = \"data\"";
-    reader.later("postgres", why, mistakes);
+    let database = reader.take("postgres");
     reader.finish(mistakes);
     let named = path.map(|entry| string(&entry.node, "the name of a folder", mistakes));
-    if let (Some(Some(true)), Some(path)) = (memory, path) {
+    let in_memory = memory == Some(Some(true));
+    if let Some(path) = path
+        && in_memory
+    {
         let message = "a folder means nothing with memory = true";
         mistakes.add_with_help(path.key_place, message, "take out the one or the other");
     }
+    if let Some(database) = database
+        && (in_memory || path.is_some())
+    {
+        let message = "a database means nothing with \"memory\" or \"path\"";
+        mistakes.add_with_help(database.key_place, message, "take out the one or the other");
+    }
+    let in_database = database.is_some();
+    let database = database.map(|entry| address(entry, &context.directory, mistakes));
     let control = control.map_or(Some(None), |name| name.map(Some))?;
     let named = named.unwrap_or(Some(FOLDER))?;
-    let path = (!memory.unwrap_or(Some(false))?).then(|| folder(named, context));
+    let in_folder = !memory.unwrap_or(Some(false))? && !in_database;
+    let path = in_folder.then(|| folder(named, context));
+    // Without PostgreSQL there is no address, and naming one is a mistake.
+    let _address = database.map_or(Some(None), |address| address.map(Some))?;
     Some(StorageConfig {
         path,
+        #[cfg(feature = "postgres")]
+        postgres: _address,
         retention: retention.map_or(Some(None), |retention| retention.map(Some))?,
         control: control.map(|name| context.directory.join(name)),
     })
+}
+
+#[cfg(feature = "postgres")]
+fn address(entry: &Entry, folder: &Path, mistakes: &mut Collector) -> Option<PostgresAddress> {
+    let text = string(&entry.node, "the address of a database", mistakes)?;
+    PostgresAddress::parse(text, folder)
+        // At the key: what stands behind it may hold a password, and is not to be shown.
+        .map_err(|error| mistakes.add(entry.key_place, error))
+        .ok()
+}
+
+#[cfg(not(feature = "postgres"))]
+fn address(entry: &Entry, _: &Path, mistakes: &mut Collector) -> Option<()> {
+    let message = "this program was built without PostgreSQL";
+    mistakes.add_with_help(entry.key_place, message, "build it with the feature \"postgres\"");
+    None
 }
 
 fn retention(node: &Node, mistakes: &mut Collector) -> Option<Retention> {

@@ -24,14 +24,14 @@ use tokio_rustls::rustls::{
 };
 
 /// Which servers are believed to be the database.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Trust {
     /// Whoever answers: encrypted, but not against somebody in between.
     Anybody,
     /// Who has a certificate of an authority that browsers trust.
     Public,
     /// Who has a certificate of one of these authorities.
-    These(Arc<RootCertStore>),
+    These(Vec<CertificateDer<'static>>),
 }
 
 impl Trust {
@@ -39,14 +39,16 @@ impl Trust {
     pub(super) fn file(file: &Path) -> Result<Self, String> {
         let wrong = |problem: &dyn std::fmt::Display| format!("{}: {problem}", file.display());
         let mut roots = RootCertStore::empty();
+        let mut certificates = Vec::new();
         for certificate in CertificateDer::pem_file_iter(file).map_err(|error| wrong(&error))? {
             let certificate = certificate.map_err(|error| wrong(&error))?;
-            roots.add(certificate).map_err(|error| wrong(&error))?;
+            roots.add(certificate.clone()).map_err(|error| wrong(&error))?;
+            certificates.push(certificate);
         }
-        if roots.is_empty() {
+        if certificates.is_empty() {
             return Err(wrong(&"no certificate is in the file"));
         }
-        Ok(Self::These(Arc::new(roots)))
+        Ok(Self::These(certificates))
     }
 
     /// What makes a plain connection an encrypted one.
@@ -65,8 +67,11 @@ impl Trust {
                 let roots = webpki_roots::TLS_SERVER_ROOTS.to_vec();
                 builder.with_root_certificates(RootCertStore { roots }).with_no_client_auth()
             }
-            Self::These(roots) => {
-                builder.with_root_certificates(roots.clone()).with_no_client_auth()
+            Self::These(certificates) => {
+                let mut roots = RootCertStore::empty();
+                // Each was taken when the address was read.
+                roots.add_parsable_certificates(certificates.iter().cloned());
+                builder.with_root_certificates(roots).with_no_client_auth()
             }
         };
         Encryption(TlsConnector::from(Arc::new(config)))
