@@ -8,6 +8,7 @@ mod latency;
 
 use std::io::{self, ErrorKind, Read};
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -168,9 +169,14 @@ impl Crowd {
 
     /// Sends a frame with the change of this number.
     pub fn send_change(&mut self, connection: usize, number: usize, payload: &[u8]) {
+        self.send_changes(connection, number..number + 1, payload);
+    }
+
+    /// Sends a frame with all changes of these numbers.
+    pub fn send_changes(&mut self, connection: usize, numbers: Range<usize>, payload: &[u8]) {
         let now = self.seen.now();
-        self.seen.sent_at.resize((number + 1).max(self.seen.sent_at.len()), u32::MAX);
-        self.seen.sent_at[number] = now;
+        self.seen.sent_at.resize(numbers.end.max(self.seen.sent_at.len()), u32::MAX);
+        self.seen.sent_at[numbers].fill(now);
         self.connections[connection].send(payload);
     }
 

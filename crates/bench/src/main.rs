@@ -31,7 +31,7 @@ use contender::{Contender, Places};
 use limit::Writes;
 use machine::Machine;
 use report::Results;
-use workload::{Scale, Workload};
+use workload::{Chosen, Scale, Workload};
 
 /// Measures servers.
 #[derive(Debug, Parser)]
@@ -52,6 +52,11 @@ enum Chore {
         page: PathBuf,
         /// Where the plots go.
         plots: PathBuf,
+    },
+    /// Draws what `perf script` prints, which it reads from its standard input, as a flame graph.
+    Flame {
+        /// What stands above it.
+        title: String,
     },
     /// The limit program: writes prepared frames and does nothing else.
     Limit {
@@ -76,6 +81,9 @@ struct Run {
     /// Only these servers; all, if none is named.
     #[arg(long = "only", value_name = "SERVER")]
     servers: Vec<String>,
+    /// Only cases with this in their names.
+    #[arg(long)]
+    case: Option<String>,
     /// How many rounds, instead of what the selection has.
     #[arg(long)]
     rounds: Option<usize>,
@@ -97,6 +105,7 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().chore {
         Chore::Run(run) => measure(&run),
         Chore::Render { results, page, plots } => render(&results, &page, &plots),
+        Chore::Flame { title } => draw_flames(&title),
         Chore::Limit { state, joined } => {
             let writes = if joined { Writes::Joined } else { Writes::Single };
             limit::serve(&state, writes).map_err(|error| error.to_string())
@@ -126,7 +135,8 @@ fn measure(run: &Run) -> Result<(), String> {
         return Err(format!("the packages of {peers} are not installed; cargo xtask bench does"));
     }
     let mut results = Results::new(Machine::look(&places.server));
-    let failures = workload::run(&workloads, &servers, &scale, &places, |sample| {
+    let chosen = Chosen { workloads, servers, case: run.case.clone().unwrap_or_default() };
+    let failures = workload::run(&chosen, &scale, &places, |sample| {
         eprintln!("{}", report::line(sample));
         results.samples.push(sample.clone());
     });
@@ -148,6 +158,12 @@ fn render(results: &Path, page: &Path, plots: &Path) -> Result<(), String> {
     let results = Results::load(results)?;
     report::save_plots(&results, plots)?;
     report::update_page(&results, page)
+}
+
+fn draw_flames(title: &str) -> Result<(), String> {
+    let script = std::io::read_to_string(std::io::stdin()).map_err(|error| error.to_string())?;
+    say(&report::flame::draw(title, &script));
+    Ok(())
 }
 
 fn scale(run: &Run) -> Scale {

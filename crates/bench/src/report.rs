@@ -1,5 +1,6 @@
 //! What came out: as JSON to keep, as tables to read, as plots.
 
+pub mod flame;
 mod plot;
 
 use std::path::Path;

@@ -1,6 +1,7 @@
 //! What clients say, in every protocol of the benchmark.
 
 use std::fmt::Write as _;
+use std::ops::Range;
 
 use serde::Deserialize;
 
@@ -145,7 +146,24 @@ pub fn add(index: u64, dialect: Dialect, shapes: &[usize], new: usize, number: u
     sync(index, &format!("{add},{collection}"))
 }
 
-/// One shape less. `shapes` are those that stay. A tagged change of the root stands beside it, since a
+/// Shapes with the next ids, one for each of these numbers, behind the last one.
+pub fn add_many(index: u64, last: Option<&usize>, first: usize, numbers: Range<usize>) -> String {
+    let mut after = last.copied();
+    let (mut adds, mut edits) = (String::new(), Vec::new());
+    for (new, number) in (first..).zip(numbers) {
+        let (uuid, shape) = (job::uuid(new), job::shape(new, &job::tag(number)));
+        let _ = write!(
+            adds,
+            "{{\"type\":\"add\",\"uuid\":\"{uuid}\",\"clsName\":\"Shape\",\"properties\":{shape}}},"
+        );
+        let behind = after.map_or("null".to_owned(), |after| format!("\"{}\"", job::uuid(after)));
+        edits.push(format!("{{\"insert\":\"{uuid}\",\"after\":{behind}}}"));
+        after = Some(new);
+    }
+    sync(index, &(adds + &edit_collection(&edits.join(","))))
+}
+
+/// One shape less. `shapes` are those that stay. A tagged change of the root stands before it, since a
 /// removal alone says nothing that a generator could recognise.
 pub fn remove(
     index: u64,
@@ -164,7 +182,7 @@ pub fn remove(
         job::root_uuid(),
         job::tag(number)
     );
-    sync(index, &format!("{collection},{name}"))
+    sync(index, &format!("{name},{collection}"))
 }
 
 fn edit_collection(edit: &str) -> String {

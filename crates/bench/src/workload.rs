@@ -83,19 +83,31 @@ pub const ALL: &[&Workload] = &[
     &slow::SLOW,
 ];
 
+/// What of all this is to be run.
+pub struct Chosen {
+    pub workloads: Vec<&'static Workload>,
+    pub servers: BTreeSet<Contender>,
+    /// What the names of cases have to contain.
+    pub case: String,
+}
+
 /// Runs workloads against servers. Every sample goes to `done` as soon as it is there.
 pub fn run(
-    workloads: &[&Workload],
-    servers: &BTreeSet<Contender>,
+    chosen: &Chosen,
     scale: &Scale,
     places: &Places,
     mut done: impl FnMut(&Sample),
 ) -> Vec<String> {
     let mut failures = Vec::new();
-    for workload in workloads {
-        let taking_part: Vec<Contender> =
-            workload.contenders.iter().copied().filter(|one| servers.contains(one)).collect();
-        for case in (workload.cases)(scale) {
+    for workload in &chosen.workloads {
+        let taking_part: Vec<Contender> = workload
+            .contenders
+            .iter()
+            .copied()
+            .filter(|one| chosen.servers.contains(one))
+            .collect();
+        let cases = (workload.cases)(scale).into_iter();
+        for case in cases.filter(|case| case.name.contains(&chosen.case)) {
             for round in 0..scale.rounds {
                 for place in 0..taking_part.len() {
                     let server = taking_part[(place + round) % taking_part.len()];

@@ -66,6 +66,17 @@ impl Writer {
         true
     }
 
+    /// Adds many shapes in one message of 1.0; each counts as a change of its own.
+    pub fn add_many(&mut self, crowd: &mut Crowd, count: usize) {
+        self.index += 1;
+        let (first, numbers) = (self.made, self.sent..self.sent + count);
+        let text = speech::add_many(self.index, self.shapes.last(), first, numbers.clone());
+        crowd.send_changes(self.connection, numbers, text.as_bytes());
+        self.shapes.extend(first..first + count);
+        self.made += count;
+        self.sent += count;
+    }
+
     /// Changes the root of the scope, which may have no shapes.
     pub fn rename(&mut self, crowd: &mut Crowd, number: usize) {
         self.index += 1;

@@ -10,6 +10,7 @@
 mod bench;
 mod command;
 mod counts;
+mod instructions;
 mod suite;
 mod tidy;
 mod tools;
@@ -24,6 +25,7 @@ usage: cargo xtask <chore>
   tidy           the arrows between modules, core's dependencies, file lengths, links, stray words
   bench [WORKLOAD…] [--quick] [--only SERVER]…
                  measures this server beside others; without names all workloads, which takes hours
+  bench counts   the instructions of each step of a change, beside those on record
   bench render   puts what was measured into docs/performance.md
 ";
 
@@ -33,6 +35,8 @@ fn main() -> ExitCode {
     let root = project_root();
     let done = match arguments.as_slice() {
         ["test", steps @ ..] => suite::run(&root, steps),
+        ["bench", "counts"] => instructions::check(&root),
+        ["bench", "counts", "--record", why] => instructions::record(&root, why),
         ["bench", "render"] => bench::render(&root),
         ["bench", arguments @ ..] => bench::run(&root, arguments),
         ["tidy"] => tidy::run(&root).map(|summary| println!("{summary}")),

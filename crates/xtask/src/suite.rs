@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::command::{self, Finished};
 use crate::counts::{Counts, Runner, read};
-use crate::{bench, tidy, tools};
+use crate::{bench, instructions, tidy, tools};
 
 /// One line of the summary.
 struct Report {
@@ -20,7 +20,7 @@ struct Report {
 type Action = fn(&Path) -> Result<Counts, String>;
 
 /// All steps in the order in which they run.
-const STEPS: [(&str, Action); 10] = [
+const STEPS: [(&str, Action); 11] = [
     ("format", |root| check(root, &["fmt", "--all", "--check"], &[])),
     ("tidy", |root| tidy::run(root).map(|_| Counts::default())),
     ("rust", rust),
@@ -29,6 +29,7 @@ const STEPS: [(&str, Action); 10] = [
     ("javascript", |root| node(root, "js")),
     ("browser", browser),
     ("bench", |root| bench::smoke(root).map(|()| Counts::default())),
+    ("instructions", |root| instructions::check(root).map(|()| Counts::default())),
     ("lints", |root| {
         check(root, &["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"], &[])
     }),

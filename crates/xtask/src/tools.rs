@@ -1,4 +1,5 @@
-//! What the suite needs on the machine besides Rust: Node, PostgreSQL, a browser where a test drives one.
+//! What the suite needs on the machine besides Rust: Node, PostgreSQL, a browser where a test drives one,
+//! valgrind to count instructions.
 
 use std::path::{Path, PathBuf};
 
@@ -25,16 +26,23 @@ pub fn install_packages(root: &Path, folder: &str) -> Result<(), String> {
 /// The browser that tests may drive, installed from the system's packages if it is missing.
 pub fn require_browser(root: &Path) -> Result<PathBuf, String> {
     const BROWSERS: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
-    let find = || BROWSERS.into_iter().find_map(command::locate);
-    if let Some(browser) = find() {
-        return Ok(browser);
+    require(root, &BROWSERS, "chromium", "a browser is needed for the browser tests")
+}
+
+/// What counts instructions, installed likewise.
+pub fn require_valgrind(root: &Path) -> Result<PathBuf, String> {
+    require(root, &["valgrind"], "valgrind", "valgrind is needed to count instructions")
+}
+
+/// One of these programs; if there is none, from this package of the system.
+fn require(root: &Path, programs: &[&str], package: &str, why: &str) -> Result<PathBuf, String> {
+    let find = || programs.iter().find_map(|program| command::locate(program));
+    if let Some(program) = find() {
+        return Ok(program);
     }
-    install(root, "chromium")?;
+    install(root, package)?;
     find().ok_or_else(|| {
-        format!(
-            "a browser is needed for the browser tests and none of {BROWSERS:?} was found; \
-                 apt-get could not install chromium"
-        )
+        format!("{why} and none of {programs:?} was found; apt-get could not install {package}")
     })
 }
 

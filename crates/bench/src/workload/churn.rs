@@ -48,11 +48,11 @@ fn measure(
     let running = server.start(places, size)?;
     let mut crowd = Crowd::new().map_err(|error| error.to_string())?;
     come_and_go(&mut crowd, running.port, &running.speech)?;
-    let before = running.process.cpu();
+    let before = running.process.cpu_at_rest();
     for _ in 0..joins / AT_ONCE {
         come_and_go(&mut crowd, running.port, &running.speech)?;
     }
-    let spent = running.process.cpu() - before;
+    let spent = running.process.cpu_at_rest() - before;
     Ok(sample.with("join_us", spent.as_secs_f64() * 1e6 / joins as f64))
 }
 

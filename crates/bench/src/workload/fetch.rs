@@ -60,7 +60,7 @@ fn measure(
     let size = Size { objects, connections: 2 * fetches + 2, changes: fetches + 1 };
     let running = server.start(places, size)?;
     let mut crowd = Crowd::new().map_err(|error| error.to_string())?;
-    let cpu = || running.process.cpu();
+    let cpu = || running.process.cpu_at_rest();
     let before = cpu();
     crowd.join(running.port, &running.speech, 1)?;
     let first = cpu() - before;

@@ -53,18 +53,12 @@ fn resume(
     let running = server.start(places, size)?;
     let mut crowd = Crowd::new().map_err(|error| error.to_string())?;
     crowd.join(running.port, &running.speech, clients)?;
-    let before_cut = running.process.cpu();
     let mut back = Vec::new();
     for number in 0..clients {
         let client = &crowd.connections[number];
         let token = client.token.clone().ok_or("a client has no session")?;
         back.push(Arc::new(Speech::resume(server.dialect(), &token, client.highest_index)));
         crowd.cut(number);
-    }
-    // That the server has noticed can be seen only by what it stops doing.
-    let mut spent = before_cut;
-    while crowd.wait(Duration::from_millis(300), |_| false) || running.process.cpu() > spent {
-        spent = running.process.cpu();
     }
     storm(&mut crowd, &running, sample, &back)
 }
@@ -87,7 +81,7 @@ fn storm(
     sample: Sample,
     speeches: &[Arc<Speech>],
 ) -> Result<Sample, String> {
-    let (before, begun) = (running.process.cpu(), Instant::now());
+    let (before, begun) = (running.process.cpu_at_rest(), Instant::now());
     for (place, speech) in speeches.iter().enumerate() {
         crowd
             .open_at(running.port, speech.path(0), speech)
@@ -100,7 +94,7 @@ fn storm(
         return Err(format!("{} of {} clients are there", crowd.seen.joined, speeches.len()));
     }
     let took = begun.elapsed().as_secs_f64();
-    let spent = running.process.cpu() - before;
+    let spent = running.process.cpu_at_rest() - before;
     Ok(sample
         .with("cpu_us", spent.as_secs_f64() * 1e6 / speeches.len() as f64)
         .with("seconds", took)

@@ -5,8 +5,8 @@
 //! own hanging leads to the root. If there is none, what hangs from them has to look, too, and if one of
 //! those finds a parent elsewhere, it may become the parent of the others. What is left is unreachable.
 //!
-//! The cost is that of the objects that have to look, with their parents and the length of the way to
-//! the root. The idea of a spanning tree whose cut edges are replaced is that of dynamic connectivity
+//! The cost is that of the objects that have to look, with their parents and, if an object of the graph
+//! came loose, the length of the way to the root. The idea of a spanning tree whose cut edges are replaced is that of dynamic connectivity
 //! (for example Henzinger and King, "Randomized fully dynamic graph algorithms with polylogarithmic time
 //! per operation", 1999); here without its levels, since trees of models are shallow.
 
@@ -34,6 +34,7 @@ pub(crate) fn settle(draft: &Draft<'_>) -> Settled {
         hung: IndexMap::new(),
         anchored: HashSet::new(),
         blocked: HashMap::new(),
+        is_intact: false,
     };
     search.run();
     Settled { hung: search.hung.into_iter().collect(), unreachable: search.loose }
@@ -49,6 +50,9 @@ struct Search<'d, 'g> {
     anchored: HashSet<Key>,
     /// Objects known to hang from a loose one. It may have found a parent since.
     blocked: HashMap<Key, Key>,
+    /// No object of the graph has come loose, only new ones are: all others still lead to the root, and
+    /// the way there need not be walked. So adding costs the same at any depth.
+    is_intact: bool,
 }
 
 impl Search<'_, '_> {
@@ -60,6 +64,7 @@ impl Search<'_, '_> {
                 self.loose.insert(key);
             }
         }
+        self.is_intact = self.loose.is_empty();
         self.loose.extend(draft.added().map(|added| added.key));
         self.hang_as_they_are();
         self.open();
@@ -150,7 +155,8 @@ impl Search<'_, '_> {
         let mut path = Vec::new();
         let mut current = start;
         let found = loop {
-            if current == root || self.anchored.contains(&current) {
+            let is_old = || self.draft.graph().get(current).is_some();
+            if current == root || self.anchored.contains(&current) || self.is_intact && is_old() {
                 break None;
             }
             if self.loose.contains(&current) {

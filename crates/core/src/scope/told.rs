@@ -42,6 +42,9 @@ pub(super) type Place = (ObjectId, PropertyId);
 #[derive(Debug, Default)]
 pub(super) struct Told {
     members: BTreeMap<MemberId, Record>,
+    /// How many members have seen everything up to a revision, and no more: the first of them says what
+    /// may be forgotten, without a look at all members with each acknowledgement.
+    seen: BTreeMap<Revision, usize>,
     changes: HashMap<Place, Changes>,
     /// The values that collections of references have had.
     versions: HashMap<Place, VecDeque<Version>>,
@@ -117,12 +120,25 @@ const UNDERSTOOD_ELEMENTS_MAX: usize = 4_000_000;
 impl Told {
     pub(super) fn join(&mut self, member: MemberId, revision: Revision) {
         let record = Record { seen: revision, acknowledged: revision, ..Record::default() };
-        self.members.insert(member, record);
+        if let Some(before) = self.members.insert(member, record) {
+            self.forget_seen(before.seen);
+        }
+        *self.seen.entry(revision).or_default() += 1;
     }
 
     pub(super) fn leave(&mut self, member: MemberId) {
-        self.members.remove(&member);
-        self.prune();
+        if let Some(record) = self.members.remove(&member) {
+            self.forget_seen(record.seen);
+            self.prune();
+        }
+    }
+
+    fn forget_seen(&mut self, revision: Revision) {
+        let members = self.seen.get_mut(&revision).expect("every member is counted where it is");
+        *members -= 1;
+        if *members == 0 {
+            self.seen.remove(&revision);
+        }
     }
 
     /// Notes that a member gets the whole state at this revision.
@@ -140,10 +156,12 @@ impl Told {
         if seen <= record.seen {
             return;
         }
-        record.seen = seen;
+        let before = std::mem::replace(&mut record.seen, seen);
         record.repairs.retain(|_, told| *told > seen);
         record.emptied.retain(|_, told| *told > seen);
         record.sent.retain(|_, (told, _)| *told > seen);
+        self.forget_seen(before);
+        *self.seen.entry(seen).or_default() += 1;
         self.prune();
     }
 
@@ -485,7 +503,7 @@ impl Told {
 
     /// Forgets what everybody has seen.
     fn prune(&mut self) {
-        let Some(seen) = self.members.values().map(|record| record.seen).min() else {
+        let Some(seen) = self.seen.keys().next().copied() else {
             *self = Self::default();
             return;
         };

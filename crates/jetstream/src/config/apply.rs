@@ -194,16 +194,14 @@ impl Config {
         let schema = self.schema.clone();
         let (model, initial) = (scope.root, scope.initial.clone());
         move || {
-            let (root, fragments) = match &initial {
-                Initial::State { root, fragments } => (*root, fragments.clone()),
-                Initial::Properties(properties) => {
-                    let root = new_object_id();
-                    let mut fragment = Fragment::new(FragmentKind::Change, root, model);
-                    fragment.properties = properties.clone();
-                    (root, vec![fragment])
-                }
+            let properties = match &initial {
+                Initial::State(graph) => return Ok((**graph).clone()),
+                Initial::Properties(properties) => properties.clone(),
             };
-            let graph = Graph::from_state(schema.clone(), root, fragments);
+            let root = new_object_id();
+            let mut fragment = Fragment::new(FragmentKind::Change, root, model);
+            fragment.properties = properties;
+            let graph = Graph::from_state(schema.clone(), root, vec![fragment]);
             Ok(graph.expect("what a scope begins with was checked with the configuration"))
         }
     }

@@ -29,10 +29,9 @@ pub use mistake::{Mistake, Mistakes};
 pub use secret::Secret;
 pub use settings::{PREFIX as VARIABLE_PREFIX, Setting, Variables, variables};
 
-use crate::core::ids::ObjectId;
 use crate::core::limits::Limits;
 use crate::core::model::constraint::Constraint;
-use crate::core::model::{Fragment, ModelId, ProcedureName, PropertyId, Schema, Value};
+use crate::core::model::{Graph, ModelId, ProcedureName, PropertyId, Schema, Value};
 use crate::core::scope::Visible;
 use crate::http::ServiceOptions;
 use crate::procedure::RequestTemplate;
@@ -132,17 +131,13 @@ pub struct ServiceConfig {
 }
 
 /// What a scope begins with.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub enum Initial {
     /// A root with these values, and defaults for the others.
     Properties(Vec<(PropertyId, Value)>),
-    /// A whole state.
-    State {
-        /// The root's name.
-        root: ObjectId,
-        /// First a `change` of the root, then an `add` for every other object.
-        fragments: Vec<Fragment>,
-    },
+    /// A whole state. As objects and not as fragments: a copy is made in a tenth of the time that
+    /// judging a hundred thousand fragments once more would take the first member.
+    State(Arc<Graph>),
 }
 
 /// A procedure that clients can call.

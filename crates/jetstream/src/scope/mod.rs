@@ -9,6 +9,7 @@
 mod builder;
 mod calls;
 mod changes;
+mod handout;
 mod registry;
 mod store;
 mod task;

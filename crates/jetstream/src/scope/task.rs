@@ -27,6 +27,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use super::calls::{Actions, Calls};
+use super::handout;
 use super::store::{News, Store};
 use super::{Joining, LookAt, Phase, Recipient, Request, ScopeError, Status, Updated};
 use crate::clock;
@@ -62,6 +63,8 @@ pub(super) struct ScopeTask {
     judging: Option<(MemberId, MessageIndex, usize)>,
     /// Members that were given something in this batch.
     touched: Vec<MemberId>,
+    /// The batch is a single request: nothing comes that could leave together with what it brings about.
+    is_single: bool,
     /// What the machine wants to have decided, until it is asked.
     questions: Vec<Call>,
     calls: Calls,
@@ -132,6 +135,7 @@ impl ScopeTask {
             torn: None,
             judging: None,
             touched: Vec::new(),
+            is_single: false,
             questions: Vec::new(),
             calls,
             reads: Vec::new(),
@@ -162,7 +166,9 @@ impl ScopeTask {
         let mut scope = self.load().await?;
         self.phase.send_replace(Phase::Running);
         loop {
-            match self.next_event(scope.deadline()).await {
+            let event = self.next_event(scope.deadline()).await;
+            self.is_single = false;
+            match event {
                 Event::Mail(0) => self.closing = true,
                 Event::Mail(_) => self.handle_mail(&mut scope),
                 Event::Idle => self.handle_idle(),
@@ -180,7 +186,7 @@ impl ScopeTask {
             if let Some(panic) = self.torn.take() {
                 scope = self.mend(scope, &panic).await?;
             }
-            self.flush();
+            self.flush().await;
             self.look(&scope);
             if self.closing && self.is_settled() {
                 return Ok(());
@@ -321,6 +327,7 @@ impl ScopeTask {
     fn handle_mail(&mut self, scope: &mut core::Scope) {
         self.metrics.scope_requests_waiting.set(self.requests.len() as i64);
         let now = clock::now();
+        self.is_single = self.batch.len() == 1 && handout::parts(self.members.len()) == 1;
         while self.reads.is_empty()
             && self.torn.is_none()
             && !self.closing

@@ -56,9 +56,9 @@ fn shape(properties: &str) -> String {
 fn the_objects_of_the_file_are_the_scopes_first() {
     let text = state(&[canvas(&format!("\"shapes\": [\"{SHAPE}\"]")), shape("\"x\": 1")]);
     let config = load("state_good", &text).unwrap();
-    let Initial::State { root, fragments } = &config.scopes[0].initial else { panic!("no state") };
-    assert_eq!(root.to_string(), ROOT);
-    let objects: Vec<_> = fragments.iter().map(|fragment| fragment.object.to_string()).collect();
+    let Initial::State(graph) = &config.scopes[0].initial else { panic!("no state") };
+    assert_eq!(graph.root().to_string(), ROOT);
+    let objects: Vec<_> = graph.depth_first().map(|object| object.id().to_string()).collect();
     assert_eq!(objects, [ROOT, SHAPE]);
 }
 

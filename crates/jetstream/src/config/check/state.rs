@@ -120,8 +120,8 @@ fn check_graph(
     mistakes: &mut Collector,
 ) -> Option<Initial> {
     let schema = Arc::new(checked.schema.clone());
-    match Graph::from_state(schema, state.root, fragments.clone()) {
-        Ok(_) => Some(Initial::State { root: state.root, fragments }),
+    match Graph::from_state(schema, state.root, fragments) {
+        Ok(graph) => Some(Initial::State(Arc::new(graph))),
         Err(errors) => {
             for error in errors {
                 match error {

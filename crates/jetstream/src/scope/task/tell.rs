@@ -11,7 +11,7 @@ use jetstream_core::time::Now;
 
 use super::{Member, ScopeTask};
 use crate::clock;
-use crate::scope::Updated;
+use crate::scope::{Updated, handout};
 
 impl ScopeTask {
     pub(super) fn carry_out(&mut self, now: Now) {
@@ -71,7 +71,12 @@ impl ScopeTask {
             let Some(body) = bodies.get(member.dialect) else { continue };
             let delivery = Delivery::Sync { revision, body: body.clone() };
             member.recipient.deliver(now, member.index, delivery);
-            member.touch(*id, &mut self.touched);
+            if self.is_single {
+                // The session is at hand now; a second round would have to fetch it from memory again.
+                member.recipient.flush(now);
+            } else {
+                member.touch(*id, &mut self.touched);
+            }
             deliveries += 1;
         }
         self.metrics.deliveries.inc_by(deliveries);
@@ -103,13 +108,21 @@ impl ScopeTask {
         self.status.subscribers.lock().retain_mut(|subscriber| subscriber.tell(commit));
     }
 
-    pub(super) fn flush(&mut self) {
+    pub(super) async fn flush(&mut self) {
         let now = clock::now();
+        let parts = handout::parts(self.touched.len());
+        let mut spread = Vec::new();
         for id in self.touched.drain(..) {
-            if let Some(member) = self.members.get_mut(&id) {
-                member.touched = false;
+            let Some(member) = self.members.get_mut(&id) else { continue };
+            member.touched = false;
+            if parts == 1 {
                 member.recipient.flush(now);
+            } else {
+                spread.push(member.recipient.clone());
             }
+        }
+        if parts > 1 {
+            handout::flush(spread, parts, now).await;
         }
     }
 }

@@ -1,0 +1,40 @@
+//! Handing out: what a scope has for its members goes to their sockets, over several workers if there are
+//! many of them.
+//!
+//! Applying changes is one writer's job, but a write to a socket costs the kernel more than a change costs
+//! the scope, and there is one for each member. Who writes them does not matter: a session sends what it
+//! has in the order in which it got it. So the members of a busy scope are divided among the workers, and
+//! the scope goes on when all have written; by then it has the next batch in its mailbox.
+
+use std::sync::Arc;
+
+use jetstream_core::time::Now;
+use tokio::runtime::Handle;
+use tokio::task::JoinSet;
+
+use super::Recipient;
+
+/// In how many parts this many members are flushed.
+pub(super) fn parts(members: usize) -> usize {
+    if members < 2 * PART_MEMBERS_MIN {
+        return 1;
+    }
+    let workers = Handle::current().metrics().num_workers();
+    (members / PART_MEMBERS_MIN).min(workers)
+}
+
+/// Flushes them in so many parts, each in a task of its own.
+pub(super) async fn flush(mut recipients: Vec<Arc<dyn Recipient>>, parts: usize, now: Now) {
+    let length = recipients.len().div_ceil(parts).max(1);
+    let mut tasks = JoinSet::new();
+    while !recipients.is_empty() {
+        let part = recipients.split_off(recipients.len().saturating_sub(length));
+        // This task writes nothing itself: the runtime would keep one of the parts waiting behind it.
+        tasks.spawn(async move { part.iter().for_each(|recipient| recipient.flush(now)) });
+    }
+    // A session's panic ends that session and is not passed on to here.
+    while tasks.join_next().await.is_some() {}
+}
+
+/// Fewer members are not worth waking another worker for: that costs as much as some ten writes.
+const PART_MEMBERS_MIN: usize = 128;
