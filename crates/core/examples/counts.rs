@@ -62,8 +62,8 @@ fn apply() {
     let mut scope = Scope::new(graph(), scope::Options::default());
     let mut out = Vec::new();
     for member in [MemberId(1), MemberId(2)] {
-        let (session, dialect) = (SessionId(member.0), Dialect::V1);
-        scope.handle(now(), scope::Input::Join { member, session, dialect }, &mut out);
+        let (session, dialect, claims) = (SessionId(member.0), Dialect::V1, Arc::default());
+        scope.handle(now(), scope::Input::Join { member, session, dialect, claims }, &mut out);
     }
     let schema = scope.graph().schema().clone();
     let (model, shape) = schema.find("Shape").expect("it is there");
