@@ -10,7 +10,7 @@ use crate::wire::encode::StateWriter;
 /// Writes the whole state: the root as a `change`, then every other object as an `add`, depth first in
 /// the order of properties, each once.
 pub fn encode_state(graph: &Graph) -> SharedText {
-    let mut writer = StateWriter::new(graph.root());
+    let mut writer = StateWriter::new(graph.root(), graph.len());
     for object in graph.depth_first() {
         write_object(&mut writer, object, None);
     }
@@ -19,7 +19,7 @@ pub fn encode_state(graph: &Graph) -> SharedText {
 
 /// The same for those who see only a part: hidden objects and properties are not there.
 pub(super) fn encode_view(graph: &Graph, sight: &dyn Sight) -> SharedText {
-    let mut writer = StateWriter::new(graph.root());
+    let mut writer = StateWriter::new(graph.root(), graph.len());
     for object in depth_first(graph, sight) {
         write_object(&mut writer, object, Some(sight));
     }

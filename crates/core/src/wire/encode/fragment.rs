@@ -58,9 +58,11 @@ pub struct StateWriter {
 }
 
 impl StateWriter {
-    /// Begins the state of a scope with this root.
-    pub fn new(root: ObjectId) -> Self {
-        let mut text = String::from("\"rootUUID\":");
+    /// Begins the state of a scope with this root and so many objects.
+    pub fn new(root: ObjectId, objects: usize) -> Self {
+        // Room for objects of some properties: a text that grows is copied again and again.
+        let mut text = String::with_capacity(256 * objects);
+        text.push_str("\"rootUUID\":");
         print::object_id(&mut text, root);
         text.push_str(",\"fragments\":[");
         Self { text, empty: true }

@@ -125,7 +125,7 @@ fn fragments_are_written_for_the_dialect() {
 
 #[test]
 fn a_state_is_written_without_values_in_between() {
-    let mut state = StateWriter::new(A);
+    let mut state = StateWriter::new(A, 1);
     let mut root = state.fragment(FragmentKind::Change, A, "Canvas");
     root.scalar("name", None);
     root.scalars("tags", &[Scalar::from("a"), Scalar::from(2.0), Scalar::from(true)]);
@@ -140,7 +140,7 @@ fn a_state_is_written_without_values_in_between() {
             r#""rootUUID":"{A}","fragments":[{{"type":"change","uuid":"{A}","clsName":"Canvas","properties":{{"name":null,"tags":["a",2,true],"top":"{B}","shapes":["{A}","{B}"]}}}},{{"type":"add","uuid":"{B}","clsName":"Shape","properties":{{}}}}]"#
         )
     );
-    assert_eq!(&*StateWriter::new(A).finish(), format!(r#""rootUUID":"{A}","fragments":[]"#));
+    assert_eq!(&*StateWriter::new(A, 1).finish(), format!(r#""rootUUID":"{A}","fragments":[]"#));
 }
 
 #[test]
