@@ -73,10 +73,9 @@ fn apply() {
             Fragment::new(FragmentKind::Change, id(number % OBJECTS), model)
                 .with(x, Value::Scalar(Some(Scalar::Number(number as f64)))),
         ]);
-        let (member, message) = (MemberId(1), MessageIndex(number + 1));
-        scope.handle(now(), scope::Input::Sync { member, message, changes }, &mut out);
-        let revision = scope.revision();
-        scope.handle(now(), scope::Input::Persisted { revision }, &mut out);
+        let (member, message, delivered) =
+            (MemberId(1), MessageIndex(number + 1), MessageIndex(number));
+        scope.handle(now(), scope::Input::Sync { member, message, changes, delivered }, &mut out);
         out.clear();
     });
 }
