@@ -153,9 +153,7 @@ impl World {
         let mut out = Vec::new();
         self.server.scope.handle(now, input, &mut out);
         let (revision, graph) = (self.server.scope.revision(), self.server.scope.graph());
-        if !self.disk.states.contains_key(&revision) {
-            self.disk.states.insert(revision, encode_state(graph));
-        }
+        self.disk.states.entry(revision).or_insert_with(|| encode_state(graph));
         self.scope_outputs(out)
     }
 
