@@ -310,3 +310,13 @@ test('a session whose storage fails resumes without it', () => {
   bench.tell({ type: 'Connected' })
   assert.deepEqual(bench.said(), [{ type: 'Ping', index: 0, ack: 0, resendMissing: true }])
 })
+
+test('a change that has its answer is not sent again, but keeps its number', () => {
+  const bench = new Bench().online()
+  bench.session.send({ type: 'ScopeSync', scopeIndex: 0, fragments: [] })
+  bench.session.send({ type: 'ScopeSync', scopeIndex: 0, fragments: [] })
+  bench.said()
+  bench.hear({ type: 'ScopeSyncReply', index: 1, replyTo: 1, fragmentReplies: [] })
+  bench.hear({ type: 'Ping', index: 0, ack: 0, resendMissing: true })
+  assert.deepEqual(bench.said().map(({ type, index }) => [type, index]), [['Reply', 1], ['ScopeSync', 2]])
+})

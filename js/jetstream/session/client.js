@@ -316,6 +316,7 @@ export class ClientSession {
     if (arrival !== 'new') return
     this.#gap = false
     this.#timers.gap = Infinity
+    if (message.type === 'ScopeSyncReply') this.#reliable.answered(message.replyTo)
     out.push({ type: 'Receive', message })
   }
 

@@ -73,6 +73,17 @@ export class Reliable {
     this.#unacked.splice(0, first < 0 ? this.#unacked.length : first)
   }
 
+  /**
+   * A change that has its answer must not be made again: a server that was gone may not know what it told
+   * us, if it could not store that. Its place in the numbering is held by a message that says nothing.
+   *
+   * @param {number} index
+   */
+  answered (index) {
+    const place = this.#unacked.findIndex(([sent]) => sent === index)
+    if (place >= 0) this.#unacked[place] = [index, JSON.stringify({ type: 'Reply', replyTo: 0, index })]
+  }
+
   /** Everything that was not acknowledged, in order. */
   missing () {
     return this.#unacked.map(([, text]) => text)

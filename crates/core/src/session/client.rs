@@ -360,6 +360,7 @@ impl ClientSession {
         match self.reliable.receive(message.index) {
             Arrival::New => {
                 self.gap.close();
+                self.answered(&message.body);
                 self.unacknowledged += 1;
                 if self.unacknowledged >= ACKNOWLEDGE_AFTER {
                     self.ping_due = Some(self.ping_due == Some(true));
@@ -374,6 +375,18 @@ impl ClientSession {
                     self.give_up(&format!("message {expected} is missing or cannot be read"), out);
                 }
             },
+        }
+    }
+
+    /// A change that has its answer must not be made again: a server that was gone may not know what it
+    /// has told us, if it could not store that. Its place in the numbering is held by a message that says
+    /// nothing.
+    fn answered(&mut self, body: &ServerBody) {
+        if let ServerBody::ScopeSyncReply { reply_to, .. } = body {
+            let nothing = ClientBody::Reply { reply_to: MessageIndex(0) };
+            let mut fields = String::new();
+            encode::client_fields(&mut fields, &nothing);
+            self.reliable.replace(*reply_to, Said { kind: nothing.kind(), fields });
         }
     }
 

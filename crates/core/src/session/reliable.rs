@@ -137,6 +137,21 @@ impl<M: Keep> Reliable<M> {
         self.cursor = self.cursor.max(self.first_unacked());
     }
 
+    /// Puts another message in the place of one that was sent and is not acknowledged, if it is there.
+    pub fn replace(&mut self, index: MessageIndex, message: M) {
+        let place = index.0.checked_sub(self.first_unacked().0);
+        let Some(old) = place.and_then(|place| self.unacked.get_mut(place as usize)) else {
+            return;
+        };
+        let old = std::mem::replace(old, message);
+        Self::discount(&mut self.bytes, &mut self.droppable_bytes, &old);
+        let place = place.expect("it is there") as usize;
+        let (bytes, droppable) =
+            (self.unacked[place].byte_length(), self.unacked[place].is_droppable());
+        self.bytes += bytes;
+        self.droppable_bytes += if droppable { bytes } else { 0 };
+    }
+
     /// What was sent and is not acknowledged, oldest first.
     pub fn unacknowledged(&self) -> impl Iterator<Item = &M> {
         self.unacked.iter()
