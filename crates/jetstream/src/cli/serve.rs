@@ -42,7 +42,7 @@ async fn run(config: &Config) -> io::Result<()> {
     let transport = config.transport().http(pages(&inspector, config.demos));
     let kept = open(config).await?;
     let server = match &kept {
-        Some((kept, _)) => config.server_of(kept.scopes.clone()).storage(kept.storage.clone()),
+        Some((kept, _)) => config.server_over(kept),
         None => config.server(),
     };
     let server = server.transport(transport).start().await?;

@@ -85,8 +85,12 @@ impl Config {
         self.server_of(self.scopes(Metrics::process()))
     }
 
-    /// The same, with scopes that are there already.
-    pub fn server_of(&self, scopes: Scopes) -> ServerBuilder {
+    /// The same over a store that is open, with its scopes and with the sessions of the clients.
+    pub fn server_over(&self, kept: &Kept) -> ServerBuilder {
+        self.server_of(kept.scopes.clone()).storage(kept.storage.clone())
+    }
+
+    fn server_of(&self, scopes: Scopes) -> ServerBuilder {
         let server = Server::builder().limits(self.limits.clone()).scopes(scopes);
         match &self.metrics {
             Some(address) => server.admin(address),

@@ -78,7 +78,11 @@ fn scopes_are_kept_beside_the_file_unless_it_says_otherwise() {
         ("[storage]\nmemory = true", None),
     ];
     for (text, expected) in cases {
-        let path = super::load(text).unwrap().storage.path;
-        assert_eq!(path, expected.map(|path| folder.join(path)), "{text}");
+        let storage = super::load(text).unwrap().storage;
+        let path = expected.map(|path| folder.join(path));
+        let control = path.as_ref().map(|path| path.join("control.json"));
+        assert_eq!((storage.path, storage.control), (path, control), "{text}");
     }
+    let storage = super::load("[storage]\ncontrol = 'run/c.json'").unwrap().storage;
+    assert_eq!(storage.control, Some(folder.join("run/c.json")));
 }

@@ -17,8 +17,9 @@ use crate::storage::{Migrations, Retention};
 pub(super) fn storage(entry: Option<&Entry>, context: &mut Context) -> Option<StorageConfig> {
     let folder = |path: &str, context: &Context| context.directory.join(path);
     let Some(entry) = entry else {
-        let path = Some(folder(FOLDER, context));
-        return Some(StorageConfig { path, ..StorageConfig::default() });
+        let path = folder(FOLDER, context);
+        let control = Some(path.join(CONTROL));
+        return Some(StorageConfig { path: Some(path), control, ..StorageConfig::default() });
     };
     let mistakes = &mut context.mistakes;
     let mut reader = Reader::open("[storage]", &entry.node, mistakes)?;
@@ -51,12 +52,13 @@ pub(super) fn storage(entry: Option<&Entry>, context: &mut Context) -> Option<St
     let path = in_folder.then(|| folder(named, context));
     // Without PostgreSQL there is no address, and naming one is a mistake.
     let _address = database.map_or(Some(None), |address| address.map(Some))?;
+    let named = control.map(|name| context.directory.join(name));
     Some(StorageConfig {
-        path,
+        control: named.or_else(|| path.as_ref().map(|path| path.join(CONTROL))),
         #[cfg(feature = "postgres")]
         postgres: _address,
         retention: retention.map_or(Some(None), |retention| retention.map(Some))?,
-        control: control.map(|name| context.directory.join(name)),
+        path,
     })
 }
 
@@ -139,3 +141,6 @@ fn migration(entry: &Entry, mistakes: &mut Collector) -> Option<Migration> {
 
 /// Beside the configuration file.
 const FOLDER: &str = "data";
+
+/// In the folder, so that commands find the server that has it open.
+const CONTROL: &str = "control.json";

@@ -230,8 +230,8 @@ impl EmbeddedStorage {
             .map_err(|panic| StorageError::Failed(format!("a snapshot fell over: {panic}")))?;
         let (bytes, crc) = (sealed.text.len(), sealed.crc);
         let text = sealed.text.into_bytes();
-        let parts = text.chunks(PART_BYTES).enumerate();
-        let (mut parts, last) = (parts.clone(), parts.last());
+        let mut parts = text.chunks(PART_BYTES).enumerate();
+        let (mut parts, last) = (parts.clone(), parts.next_back());
         for (part, record) in parts.by_ref().take(bytes.div_ceil(PART_BYTES).saturating_sub(1)) {
             let record = record.to_vec();
             self.change(Change::Stage { snapshot: id, part, record }).await?;
@@ -251,7 +251,7 @@ impl EmbeddedStorage {
             let refused = format!("revision {next} does not come after {one}");
             return Err(StorageError::Refused(refused));
         }
-        let first_and_last = commits().next().zip(commits().last());
+        let first_and_last = commits().next().zip(commits().next_back());
         Ok(Append {
             scope: scope.name.clone(),
             version: scope.version,
