@@ -34,7 +34,7 @@ fn main() {
 /// All that is counted happens in here.
 #[inline(never)]
 fn measured(mut work: impl FnMut(u64)) {
-    (0..REPEATS).for_each(|number| work(number));
+    (0..REPEATS).for_each(work);
 }
 
 /// A frame with one change into a typed ChangeSet.

@@ -2,9 +2,26 @@
 
 use std::sync::Arc;
 
-use super::Commit;
-use crate::ids::{MessageIndex, Origin, SharedText};
+use crate::ids::{MessageIndex, Origin, Revision, SharedText};
+use crate::model::Fragment;
 use crate::time::Timestamp;
+
+/// One step of a scope from a revision to the next: what is stored, and what others are told.
+#[derive(Debug, Clone)]
+pub struct Commit {
+    /// The scope's revision after it.
+    pub revision: Revision,
+    /// When the scope made it.
+    pub time: Timestamp,
+    /// The message that it came from; `None`: the application.
+    pub origin: Option<Origin>,
+    /// Up to which message the author had its answers when it sent this one.
+    pub delivered: MessageIndex,
+    /// The fragments that were applied, in order.
+    pub fragments: Arc<[Fragment]>,
+    /// The answer that the author gets, so that it can be given again after a crash.
+    pub reply: SharedText,
+}
 
 /// One thing that has to be durable before anybody is told of it.
 #[derive(Debug, Clone)]

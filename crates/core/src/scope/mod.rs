@@ -8,16 +8,18 @@ pub mod access;
 mod answered;
 mod durable;
 mod entry;
+mod exchange;
 mod gate;
 mod guarded;
 mod members;
+mod options;
 mod pending;
 mod presence;
 mod state;
 mod tell;
 mod told;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use indexmap::IndexSet;
@@ -25,13 +27,12 @@ use indexmap::IndexSet;
 use crate::ids::{
     MemberId, MessageIndex, ObjectId, Origin, Position, Revision, SessionId, SharedText, Ticket,
 };
-use crate::limits::Limits;
-use crate::model::constraint::{Constraint, admits};
+use crate::model::constraint::admits;
 use crate::model::{
-    ChangeSet, ErrorCode, Fragment, FragmentKind, Graph, JudgeLimits, Judgement, ProcedureName,
-    PropertyId, Rejection, judge,
+    ChangeSet, ErrorCode, Fragment, FragmentKind, Graph, JudgeLimits, Judgement, PropertyId,
+    Rejection, judge,
 };
-use crate::time::{Millis, Now, Timestamp, sooner};
+use crate::time::{Millis, Now, sooner};
 use crate::wire::encode;
 use crate::wire::message::Dialect;
 
@@ -39,289 +40,16 @@ pub use access::{Access, Claims};
 use access::{Audience, Classes, Step};
 pub use answered::Answered;
 use durable::Durable;
-pub use entry::{Answer, Entry};
+pub use entry::{Answer, Commit, Entry};
+pub use exchange::{Bodies, Input, Listeners, Output};
 use gate::Gate;
 use members::Members;
+pub use options::{Options, Procedure, REPAIR_DELAY_MS, Visible};
 use pending::{Amended, Asked, Pending, Waiting};
 pub use pending::{Call, FragmentVerdict, Verdict};
 use presence::Presence;
 pub use state::{encode_state, first_state_fragments, state_fragments};
 use told::{Doubt, Place, Told};
-
-/// What the shell tells a scope.
-#[derive(Debug)]
-pub enum Input {
-    /// A session fetched the scope. Answered by [`Output::State`], and, if the session was here before a
-    /// crash, first by the answers that may not have reached it.
-    Join {
-        /// The membership; one session may have several.
-        member: MemberId,
-        /// Whose.
-        session: SessionId,
-        /// What it understands.
-        dialect: Dialect,
-        /// Who it is. Only a scope with rules asks.
-        claims: Arc<Claims>,
-    },
-    /// Something else is known about who a member is. In a scope with rules it is told what came into its
-    /// view or left it, or gets [`Output::Dismissed`].
-    Claims {
-        /// Which member.
-        member: MemberId,
-        /// Who it is.
-        claims: Arc<Claims>,
-    },
-    /// A member is gone. Unknown members are ignored.
-    Leave {
-        /// Which.
-        member: MemberId,
-    },
-    /// A member needs the state afresh. Answered by [`Output::State`].
-    Resync {
-        /// Which.
-        member: MemberId,
-    },
-    /// A member has acknowledged everything of this scope up to this revision. Only worth telling of
-    /// members below 1.0.
-    Seen {
-        /// Which.
-        member: MemberId,
-        /// Up to where.
-        revision: Revision,
-    },
-    /// A member's ChangeSet. Answered by [`Output::Reply`].
-    Sync {
-        /// Who.
-        member: MemberId,
-        /// The message that carried it.
-        message: MessageIndex,
-        /// Up to which message the member has the answers to what it sent to this scope.
-        delivered: MessageIndex,
-        /// What.
-        changes: ChangeSet,
-    },
-    /// The application's own ChangeSet. Answered by [`Output::Updated`].
-    Update {
-        /// Goes into the answer.
-        ticket: Ticket,
-        /// What.
-        changes: ChangeSet,
-    },
-    /// The answer to an [`Output::Call`]. One that comes late or twice is ignored.
-    Verdict {
-        /// From the question.
-        ticket: Ticket,
-        /// What becomes of the ChangeSet.
-        verdict: Verdict,
-    },
-    /// All entries up to this one are durable.
-    Persisted {
-        /// The last of them.
-        position: Position,
-    },
-    /// Nothing can be stored at present, and why; `None`: it can again. Until then what would have to be
-    /// stored is refused.
-    Frozen {
-        /// In plain words.
-        why: Option<SharedText>,
-    },
-    /// [`deadline`](Scope::deadline) has come.
-    Deadline,
-}
-
-/// What a scope wants done, in this order.
-#[derive(Debug)]
-pub enum Output {
-    /// Make this durable, then answer with [`Input::Persisted`]. Only from scopes that are
-    /// [stored](Options::stored).
-    Persist {
-        /// Its place in the scope's log; they come one after the other.
-        position: Position,
-        /// What.
-        entry: Entry,
-    },
-    /// A commit is durable, or needs not be: those who follow the scope's commits are told.
-    Committed(Arc<Commit>),
-    /// Give the member the whole state; from here on it gets every [`Output::Broadcast`].
-    State {
-        /// Who.
-        member: MemberId,
-        /// The revision that it is the state of.
-        revision: Revision,
-        /// `"rootUUID":…,"fragments":[…]`.
-        body: SharedText,
-    },
-    /// State present values to a member that may show others: to one below 1.0 whose edit crossed somebody
-    /// else's, and to one whose own edit, or whose claims, changed what it sees.
-    Repair {
-        /// Who.
-        member: MemberId,
-        /// The revision whose values these are.
-        revision: Revision,
-        /// `[…]`, the fragments.
-        body: SharedText,
-    },
-    /// Give the member its answer.
-    Reply {
-        /// Who.
-        member: MemberId,
-        /// The message that is answered.
-        message: MessageIndex,
-        /// The scope's revision with it.
-        revision: Revision,
-        /// Whether it stands in the log, from which it can be given again.
-        lasting: bool,
-        /// `[…]`, one entry a fragment.
-        body: SharedText,
-    },
-    /// Give members, of those that have their state, what a commit changed.
-    Broadcast {
-        /// What changed.
-        commit: Arc<Commit>,
-        /// Who is told.
-        to: Listeners,
-        /// The fragments, encoded once for each dialect.
-        bodies: Bodies,
-    },
-    /// Find out whether this may be applied, then answer with [`Input::Verdict`]. If there is no answer in
-    /// time, nothing of it is applied.
-    Call(Call),
-    /// Give some members what a commit changed, as they see it. A scope whose members see different
-    /// things gives this instead of [`Output::Broadcast`].
-    Sync {
-        /// Who.
-        to: Arc<[MemberId]>,
-        /// The revision that this leads to.
-        revision: Revision,
-        /// `[…]`, the fragments.
-        body: SharedText,
-    },
-    /// A member may not be here, or not any more: it is none from now on.
-    Dismissed {
-        /// Who.
-        member: MemberId,
-        /// Why.
-        error: Rejection,
-    },
-    /// The answer to [`Input::Update`].
-    Updated {
-        /// From the question.
-        ticket: Ticket,
-        /// The revision that it made, with the replies; or one refusal for each fragment.
-        result: Vec<Result<(), Rejection>>,
-        /// The scope's revision afterwards.
-        revision: Revision,
-    },
-}
-
-/// Who is told of a commit.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Listeners {
-    /// All members.
-    All,
-    /// All but the author, who has the reply.
-    AllBut(MemberId),
-    /// All but these, some of whom are told later.
-    AllButThese(Arc<BTreeSet<MemberId>>),
-    /// These, who were left out before.
-    Only(Arc<BTreeSet<MemberId>>),
-}
-
-impl Listeners {
-    /// Whether this member is told.
-    pub fn has(&self, member: MemberId) -> bool {
-        match self {
-            Self::All => true,
-            Self::AllBut(author) => *author != member,
-            Self::AllButThese(others) => !others.contains(&member),
-            Self::Only(these) => these.contains(&member),
-        }
-    }
-}
-
-/// One text for each dialect that some member speaks.
-#[derive(Debug, Clone, Default)]
-pub struct Bodies {
-    /// For peers below 1.0, if there are any.
-    pub original: Option<SharedText>,
-    /// For peers from 1.0 on, if there are any.
-    pub v1: Option<SharedText>,
-}
-
-impl Bodies {
-    /// The text for this dialect.
-    pub fn get(&self, dialect: Dialect) -> Option<&SharedText> {
-        match dialect {
-            Dialect::Original => self.original.as_ref(),
-            Dialect::V1 => self.v1.as_ref(),
-        }
-    }
-}
-
-/// One step of a scope from a revision to the next: what is stored, and what others are told.
-#[derive(Debug, Clone)]
-pub struct Commit {
-    /// The scope's revision after it.
-    pub revision: Revision,
-    /// When the scope made it.
-    pub time: Timestamp,
-    /// The message that it came from; `None`: the application.
-    pub origin: Option<Origin>,
-    /// Up to which message the author had its answers when it sent this one.
-    pub delivered: MessageIndex,
-    /// The fragments that were applied, in order.
-    pub fragments: Arc<[Fragment]>,
-    /// The answer that the author gets, so that it can be given again after a crash.
-    pub reply: SharedText,
-}
-
-/// How a scope treats its members.
-#[derive(Debug, Clone, Default)]
-pub struct Options {
-    /// The bounds that it holds its members to.
-    pub limits: Arc<Limits>,
-    /// Who may do what; `None`: everybody everything.
-    pub access: Option<Access>,
-    /// The procedures that members may call, by their full names.
-    pub procedures: BTreeMap<ProcedureName, Procedure>,
-    /// Whether somebody is asked about every ChangeSet of a member that is no call of a procedure.
-    pub validate: bool,
-    /// How long a repair of plain values waits for more of its kind, in milliseconds; 0: it follows the
-    /// reply, as a repair of a collection always does.
-    ///
-    /// A member below 1.0 that goes on editing a value would be thrown back by each repair of it, and
-    /// most of them state what it shows already. See [`REPAIR_DELAY_MS`].
-    pub repair_delay_ms: u64,
-    /// Whether there is a log that outlives the scope.
-    pub stored: bool,
-    /// When members see a change.
-    pub visible: Visible,
-}
-
-/// When the members of a scope that is stored see a change. Its author's answer always waits until it is
-/// durable.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Visible {
-    /// When it is durable: nobody ever sees what is gone after a crash.
-    #[default]
-    Durable,
-    /// At once. After a crash a change that others saw may never have been; they are given the state
-    /// afresh then.
-    AtOnce,
-}
-
-/// How long repairs wait in a server, in milliseconds: a moment that a user takes for "at once", and
-/// longer than the pauses between the edits of one gesture.
-pub const REPAIR_DELAY_MS: u64 = 750;
-
-/// A named, constrained way of changing a scope.
-#[derive(Debug, Clone, Default)]
-pub struct Procedure {
-    /// What the fragments of a call must be.
-    pub constraints: Vec<Constraint>,
-    /// Whether somebody is asked before a call is carried out.
-    pub action: bool,
-}
 
 /// One shared tree of objects.
 #[derive(Debug)]

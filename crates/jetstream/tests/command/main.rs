@@ -2,7 +2,6 @@
 #![cfg(unix)]
 
 mod check;
-mod durable;
 mod history;
 mod inspector;
 mod peer;

@@ -14,27 +14,19 @@ pub(crate) struct Peer {
     socket: WebSocket<TcpStream>,
     waiting: VecDeque<Value>,
     index: u64,
-    /// The highest index that came.
-    received: u64,
     token: String,
 }
 
 impl Peer {
     pub(crate) fn connect(address: &str) -> Self {
-        let socket = open(address, "/");
-        let mut peer =
-            Self { socket, waiting: VecDeque::new(), index: 0, received: 0, token: String::new() };
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let (socket, _) = tungstenite::client(format!("ws://{address}/"), stream).unwrap();
+        let mut peer = Self { socket, waiting: VecDeque::new(), index: 0, token: String::new() };
         peer.send(json!({"type": "SessionCreate", "index": 0, "params": {}, "version": "0.2.0"}));
         let reply = peer.next();
         peer.token = reply["sessionToken"].as_str().expect("a token").to_owned();
         peer
-    }
-
-    /// The same session again, over a new connection.
-    pub(crate) fn resume(&mut self, address: &str) {
-        self.socket = open(address, &format!("/?x-jetstream-sessiontoken={}", self.token));
-        self.waiting.clear();
-        self.send(json!({"type": "Ping", "index": 0, "ack": self.received, "resendMissing": true}));
     }
 
     pub(crate) fn token(&self) -> &str {
@@ -86,9 +78,6 @@ impl Peer {
         loop {
             while let Some(message) = self.waiting.pop_front() {
                 if message["type"] != "Ping" {
-                    let index = message["index"].as_u64().unwrap();
-                    assert!(index <= self.received + 1, "a gap after {}: {message}", self.received);
-                    self.received = self.received.max(index);
                     return message;
                 }
             }
@@ -110,12 +99,6 @@ impl Peer {
             }
         }
     }
-}
-
-fn open(address: &str, path: &str) -> WebSocket<TcpStream> {
-    let stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    tungstenite::client(format!("ws://{address}{path}"), stream).unwrap().0
 }
 
 /// The status and the body of a page.

@@ -109,7 +109,7 @@ async fn write(
                 Err(error) => answers.lock().refused.push(format!("count {this}: {error}")),
             }
         });
-        if number % 5 == 0 {
+        if number.is_multiple_of(5) {
             refused(format!("{number} by {author}"), &board, told.clone(), &mut answering);
         }
         // A handful under way at a time: then there is always something half done, and no heap of it.

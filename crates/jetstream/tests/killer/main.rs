@@ -4,6 +4,7 @@
 //!
 //! `KILLER_ROUNDS=2000 cargo test --test killer` makes it longer, `KILLER_SEED` chooses the moments.
 #![cfg(unix)]
+#![allow(clippy::print_stdout, reason = "the seed, and what a long run was about")]
 
 mod author;
 mod board;

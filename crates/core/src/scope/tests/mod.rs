@@ -6,7 +6,10 @@ mod pending;
 
 use super::*;
 use crate::ids::ObjectId;
+use crate::model::ProcedureName;
+use crate::model::constraint::Constraint;
 use crate::model::{CollectionEdit, FragmentKind, PropertyId, Scalar, Schema, Value};
+use std::collections::{BTreeMap, BTreeSet};
 
 const ROOT: ObjectId = ObjectId::from_uuid(uuid::Uuid::from_u128(0xca));
 const ANN: MemberId = MemberId(1);

@@ -231,8 +231,8 @@ impl EmbeddedStorage {
         let (bytes, crc) = (sealed.text.len(), sealed.crc);
         let text = sealed.text.into_bytes();
         let mut parts = text.chunks(PART_BYTES).enumerate();
-        let (mut parts, last) = (parts.clone(), parts.next_back());
-        for (part, record) in parts.by_ref().take(bytes.div_ceil(PART_BYTES).saturating_sub(1)) {
+        let last = parts.next_back();
+        for (part, record) in parts {
             let record = record.to_vec();
             self.change(Change::Stage { snapshot: id, part, record }).await?;
         }

@@ -1,0 +1,57 @@
+//! How a scope is set up.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::Access;
+use crate::limits::Limits;
+use crate::model::ProcedureName;
+use crate::model::constraint::Constraint;
+
+/// How a scope treats its members.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// The bounds that it holds its members to.
+    pub limits: Arc<Limits>,
+    /// Who may do what; `None`: everybody everything.
+    pub access: Option<Access>,
+    /// The procedures that members may call, by their full names.
+    pub procedures: BTreeMap<ProcedureName, Procedure>,
+    /// Whether somebody is asked about every ChangeSet of a member that is no call of a procedure.
+    pub validate: bool,
+    /// How long a repair of plain values waits for more of its kind, in milliseconds; 0: it follows the
+    /// reply, as a repair of a collection always does.
+    ///
+    /// A member below 1.0 that goes on editing a value would be thrown back by each repair of it, and
+    /// most of them state what it shows already. See [`REPAIR_DELAY_MS`].
+    pub repair_delay_ms: u64,
+    /// Whether there is a log that outlives the scope.
+    pub stored: bool,
+    /// When members see a change.
+    pub visible: Visible,
+}
+
+/// When the members of a scope that is stored see a change. Its author's answer always waits until it is
+/// durable.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Visible {
+    /// When it is durable: nobody ever sees what is gone after a crash.
+    #[default]
+    Durable,
+    /// At once. After a crash a change that others saw may never have been; they are given the state
+    /// afresh then.
+    AtOnce,
+}
+
+/// How long repairs wait in a server, in milliseconds: a moment that a user takes for "at once", and
+/// longer than the pauses between the edits of one gesture.
+pub const REPAIR_DELAY_MS: u64 = 750;
+
+/// A named, constrained way of changing a scope.
+#[derive(Debug, Clone, Default)]
+pub struct Procedure {
+    /// What the fragments of a call must be.
+    pub constraints: Vec<Constraint>,
+    /// Whether somebody is asked before a call is carried out.
+    pub action: bool,
+}
