@@ -33,7 +33,7 @@ fn main() {
 
 /// All that is counted happens in here.
 #[inline(never)]
-fn measured(mut work: impl FnMut(u64)) {
+fn measured(work: impl FnMut(u64)) {
     (0..REPEATS).for_each(work);
 }
 
