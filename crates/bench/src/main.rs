@@ -148,10 +148,23 @@ fn measure(run: &Run) -> Result<(), String> {
     report::save_plots(&results, &run.out)?;
     say(&tables);
     say(&format!("kept in {}", kept.display()));
+    let (borne, failures): (Vec<_>, Vec<_>) =
+        failures.into_iter().partition(|failure| run.smoke && is_borne(failure, &results));
+    for failure in borne {
+        eprintln!("not measured: {}", failure.what);
+    }
+    let failures: Vec<String> = failures.into_iter().map(|failure| failure.what).collect();
     match failures.as_slice() {
         [] => Ok(()),
         failures => Err(format!("not measured:\n{}", failures.join("\n"))),
     }
+}
+
+/// A peer that falls behind on a busy machine says nothing of whether the harness works, as long as
+/// something else was measured of it.
+fn is_borne(failure: &workload::Failure, results: &Results) -> bool {
+    let name = failure.server.name();
+    failure.server.is_peer() && results.samples.iter().any(|sample| sample.server == name)
 }
 
 fn render(results: &Path, page: &Path, plots: &Path) -> Result<(), String> {

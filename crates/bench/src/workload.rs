@@ -97,7 +97,7 @@ pub fn run(
     scale: &Scale,
     places: &Places,
     mut done: impl FnMut(&Sample),
-) -> Vec<String> {
+) -> Vec<Failure> {
     let mut failures = Vec::new();
     for workload in &chosen.workloads {
         let taking_part: Vec<Contender> = workload
@@ -114,18 +114,25 @@ pub fn run(
                     let sample = Sample::new(workload.name, &case.name, server.name());
                     match (case.run)(places, server, sample) {
                         Ok(sample) => done(&sample),
-                        Err(why) => failures.push(format!(
-                            "{}, {}, {}: {why}",
-                            workload.name,
-                            case.name,
-                            server.name()
-                        )),
+                        Err(why) => {
+                            let (workload, case, name) = (workload.name, &case.name, server.name());
+                            let what = format!("{workload}, {case}, {name}: {why}");
+                            failures.push(Failure { server, what });
+                        }
                     }
                 }
             }
         }
     }
     failures
+}
+
+/// What could not be measured.
+pub struct Failure {
+    /// Whose it is.
+    pub server: Contender,
+    /// Where, and why.
+    pub what: String,
 }
 
 fn case(

@@ -1,6 +1,6 @@
 //! A disk under SQLite that is watched, fails when it is told to, and crashes.
 //!
-//! [`Disk`] stands between SQLite and the system's own way to the disk ([`vfs`]): everything is done as
+//! [`Disk`] stands between SQLite and the system's own way to the disk (`vfs`): everything is done as
 //! always, and written down. From what was written down, [`Crash`] makes the files that a power cut could
 //! have left at any step: what was synced is there, and of the rest any sectors, in any order. Only for
 //! tests; this is the one place of the project with `unsafe`, since SQLite speaks C.

@@ -102,7 +102,7 @@ impl ServerBuilder {
     }
 
     /// Where sessions are kept, so that clients resume them after the server was gone; without it they are
-    /// in memory. Scopes have their own, [`ScopesBuilder::storage`](crate::ScopesBuilder::storage), which
+    /// in memory. Scopes have their own, [`ScopesBuilder::storage`](crate::scope::ScopesBuilder::storage), which
     /// has to be the same: a scope recognises by its sessions what it was told before.
     #[must_use]
     pub fn storage(mut self, storage: Arc<dyn Storage>) -> Self {

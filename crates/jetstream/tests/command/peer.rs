@@ -14,19 +14,29 @@ pub(crate) struct Peer {
     socket: WebSocket<TcpStream>,
     waiting: VecDeque<Value>,
     index: u64,
+    /// The highest index that came.
+    received: u64,
+    /// Everything numbered, to be sent again when the server asks for it.
+    sent: Vec<Value>,
     token: String,
 }
 
 impl Peer {
     pub(crate) fn connect(address: &str) -> Self {
-        let stream = TcpStream::connect(address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let (socket, _) = tungstenite::client(format!("ws://{address}/"), stream).unwrap();
-        let mut peer = Self { socket, waiting: VecDeque::new(), index: 0, token: String::new() };
+        let socket = open(address, "/");
+        let (waiting, sent) = (VecDeque::new(), Vec::new());
+        let mut peer = Self { socket, waiting, index: 0, received: 0, sent, token: String::new() };
         peer.send(json!({"type": "SessionCreate", "index": 0, "params": {}, "version": "0.2.0"}));
         let reply = peer.next();
         peer.token = reply["sessionToken"].as_str().expect("a token").to_owned();
         peer
+    }
+
+    /// The same session again, over a new connection.
+    pub(crate) fn resume(&mut self, address: &str) {
+        self.socket = open(address, &format!("/?x-jetstream-sessiontoken={}", self.token));
+        self.waiting.clear();
+        self.send(json!({"type": "Ping", "index": 0, "ack": self.received, "resendMissing": true}));
     }
 
     pub(crate) fn token(&self) -> &str {
@@ -58,6 +68,7 @@ impl Peer {
     fn ask(&mut self, mut message: Value) -> Value {
         self.index += 1;
         message["index"] = self.index.into();
+        self.sent.push(message.clone());
         self.send(message);
         loop {
             let message = self.next();
@@ -77,7 +88,12 @@ impl Peer {
     pub(crate) fn next(&mut self) -> Value {
         loop {
             while let Some(message) = self.waiting.pop_front() {
-                if message["type"] != "Ping" {
+                if message["type"] == "Ping" {
+                    self.send_again(&message);
+                } else {
+                    let index = message["index"].as_u64().unwrap();
+                    assert!(index <= self.received + 1, "a gap after {}: {message}", self.received);
+                    self.received = self.received.max(index);
                     return message;
                 }
             }
@@ -86,6 +102,15 @@ impl Peer {
             match serde_json::from_str(&text).unwrap() {
                 Value::Array(messages) => self.waiting.extend(messages),
                 message => self.waiting.push_back(message),
+            }
+        }
+    }
+
+    fn send_again(&mut self, ping: &Value) {
+        if ping["resendMissing"] == true {
+            let is_missing = |message: &&Value| message["index"].as_u64() > ping["ack"].as_u64();
+            for message in self.sent.iter().filter(is_missing).cloned().collect::<Vec<_>>() {
+                self.send(message);
             }
         }
     }
@@ -99,6 +124,12 @@ impl Peer {
             }
         }
     }
+}
+
+fn open(address: &str, path: &str) -> WebSocket<TcpStream> {
+    let stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    tungstenite::client(format!("ws://{address}{path}"), stream).unwrap().0
 }
 
 /// The status and the body of a page.
