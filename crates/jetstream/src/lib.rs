@@ -105,6 +105,8 @@
 
 pub use jetstream_core as core;
 
+pub mod access;
+pub mod authentication;
 #[cfg(feature = "cli")]
 pub mod cli;
 #[cfg(feature = "config")]

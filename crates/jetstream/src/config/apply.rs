@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use super::{Config, Initial, ScopeConfig, ServiceConfig, StorageConfig};
+use crate::access::Configured;
 use crate::core::model::{Fragment, FragmentKind, Graph, Rejection};
-use crate::core::scope::{Options, Procedure};
+use crate::core::scope::access::ScopeFacts;
+use crate::core::scope::{Access, Options, Procedure};
 use crate::http::Service;
 use crate::metrics::Metrics;
 use crate::operations::Operations;
@@ -92,6 +94,10 @@ impl Config {
 
     fn server_of(&self, scopes: Scopes) -> ServerBuilder {
         let server = Server::builder().limits(self.limits.clone()).scopes(scopes);
+        let server = match &self.authentication {
+            Some(jwt) => server.authenticator(jwt.clone()),
+            None => server,
+        };
         match &self.metrics {
             Some(address) => server.admin(address),
             None => server,
@@ -189,6 +195,13 @@ impl Config {
             limits: Arc::new(scope.limits.clone()),
             procedures: procedures.collect(),
             visible: scope.visible,
+            access: scope.access.clone().map(|rules| Access {
+                policy: Arc::new(Configured(rules)),
+                scope: Arc::new(ScopeFacts {
+                    name: (&scope.template).into(),
+                    params: std::collections::BTreeMap::new(),
+                }),
+            }),
             ..Options::default()
         }
     }

@@ -56,6 +56,15 @@ impl Place {
         Self { source, start: span.start, end: span.end }
     }
 
+    /// A part of a text of `length` bytes that stands here, in quotes. Where it is written in another way than
+    /// it reads, the whole of it.
+    pub(super) fn within(self, part: Range<usize>, length: usize) -> Self {
+        if self.end - self.start != length + 2 {
+            return self;
+        }
+        Self { start: self.start + 1 + part.start, end: self.start + 1 + part.end, ..self }
+    }
+
     /// The same stretch in a text that has `offset` more bytes before it.
     pub(super) fn shifted(self, offset: usize) -> Self {
         Self { start: self.start + offset, end: self.end + offset, ..self }

@@ -29,6 +29,9 @@ pub use mistake::{Mistake, Mistakes};
 pub use secret::Secret;
 pub use settings::{PREFIX as VARIABLE_PREFIX, Setting, Variables, variables};
 
+use crate::access::Rules;
+use crate::authentication::Jwt;
+use crate::core::ids::ObjectId;
 use crate::core::limits::Limits;
 use crate::core::model::constraint::Constraint;
 use crate::core::model::{Graph, ModelId, ProcedureName, PropertyId, Schema, Value};
@@ -64,6 +67,8 @@ pub struct Config {
     pub storage: StorageConfig,
     /// What becomes of what is stored when the models change.
     pub migrations: Migrations,
+    /// How clients say who they are; `None`: they do not.
+    pub authentication: Option<Arc<Jwt>>,
     /// Where metrics and health are served, as `host:port`.
     pub metrics: Option<String>,
     /// Who may look at the page `/inspector`.
@@ -117,6 +122,8 @@ pub struct ScopeConfig {
     pub visible: Visible,
     /// Who decides about ChangeSets that are no calls of procedures.
     pub validate: Option<ServiceConfig>,
+    /// Who may do what in it; `None`: everybody everything.
+    pub access: Option<Arc<Rules>>,
 }
 
 /// A service that is asked about ChangeSets.

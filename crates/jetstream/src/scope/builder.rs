@@ -1,12 +1,14 @@
 //! How a scope is made.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
 
 use jetstream_core::ids::ScopeName;
 use jetstream_core::limits::Limits;
 use jetstream_core::model::{Graph, ProcedureName};
-use jetstream_core::scope::{Options, Procedure, Visible};
+use jetstream_core::scope::access::{AccessPolicy, ScopeFacts};
+use jetstream_core::scope::{Access, Options, Procedure, Visible};
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, mpsc, watch};
 
@@ -70,6 +72,18 @@ impl ScopeBuilder {
         self
     }
 
+    /// Who may do what. `params` is what rules can know of the scope besides its name.
+    #[must_use]
+    pub fn access(
+        mut self,
+        policy: Arc<dyn AccessPolicy>,
+        params: BTreeMap<String, String>,
+    ) -> Self {
+        let scope = Arc::new(ScopeFacts { name: self.name.clone(), params });
+        self.options.access = Some(Access { policy, scope });
+        self
+    }
+
     /// Where the scope is kept. If the store knows it, it begins with what the store has, and the given
     /// graph says only what the models are.
     #[must_use]
@@ -115,6 +129,7 @@ impl ScopeBuilder {
         let status = Arc::new(Status {
             name: self.name,
             schema: self.graph.schema().clone(),
+            access: self.options.access.clone(),
             revision: AtomicU64::new(0),
             members: AtomicUsize::new(0),
             subscribers: Mutex::default(),

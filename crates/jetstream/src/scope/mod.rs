@@ -26,7 +26,9 @@ use jetstream_core::ids::{
     MemberId, MessageIndex, ObjectId, Revision, ScopeIndex, ScopeName, SessionId,
 };
 use jetstream_core::limits::Limits;
+use jetstream_core::model::prospect::Prospect;
 use jetstream_core::model::{ChangeSet, Graph, Rejection, Schema};
+use jetstream_core::scope::{Access, Claims};
 use jetstream_core::session::Delivery;
 use jetstream_core::time::Now;
 use jetstream_core::wire::message::Dialect;
@@ -94,6 +96,8 @@ struct Shared {
 struct Status {
     name: ScopeName,
     schema: Arc<Schema>,
+    /// Who may do what.
+    access: Option<Access>,
     revision: AtomicU64,
     members: AtomicUsize,
     subscribers: Mutex<Vec<changes::Subscriber>>,
@@ -115,6 +119,8 @@ enum Phase {
 pub(crate) enum Request {
     /// A session has fetched the scope.
     Join(Joining),
+    /// Something else is known about who a member is.
+    Claims { member: MemberId, claims: Arc<Claims> },
     /// A member leaves.
     Leave(MemberId),
     /// A member needs the state afresh.
@@ -145,6 +151,7 @@ pub(crate) struct Joining {
     pub(crate) member: MemberId,
     pub(crate) session: SessionId,
     pub(crate) dialect: Dialect,
+    pub(crate) claims: Arc<Claims>,
     /// What the session calls this scope.
     pub(crate) index: ScopeIndex,
     pub(crate) recipient: Arc<dyn Recipient>,
@@ -317,6 +324,18 @@ impl Scope {
             subscribers.push(subscriber);
         }
         changes
+    }
+
+    /// Whether somebody may be a member, as far as that can be said before it is one.
+    pub(crate) async fn admit(&self, claims: &Claims) -> Result<(), Rejection> {
+        let Some(access) = &self.0.status.access else { return Ok(()) };
+        let rights = access.policy.rights(claims, &access.scope);
+        let known = !claims.is_anonymous();
+        let verdict = self.read(move |graph| rights.fetch(Prospect::present(graph).root())).await;
+        match verdict {
+            Ok(verdict) => verdict.map_err(|denial| denial.rejection(known)),
+            Err(error) => Err(Rejection::message(error.to_string())),
+        }
     }
 
     /// Ends the scope: what was asked before is done, members are told, everything later is refused.

@@ -248,6 +248,10 @@ impl Scopes {
         for (name, procedure) in &rule.options.procedures {
             builder = builder.procedure(name.clone(), procedure.clone());
         }
+        if let Some(access) = &rule.options.access {
+            let params = asked.parameters.iter().cloned().collect();
+            builder = builder.access(access.policy.clone(), params);
+        }
         builder = (rule.set_up)(builder);
         if let Some(storage) = &inner.storage {
             builder = builder.storage(storage.clone());

@@ -345,6 +345,7 @@ impl ScopeTask {
                 self.count_members();
                 Input::Leave { member }
             }
+            Request::Claims { member, claims } => Input::Claims { member, claims },
             Request::Resync(member) => {
                 self.metrics.resyncs.inc();
                 Input::Resync { member }
@@ -387,7 +388,7 @@ impl ScopeTask {
     }
 
     fn join(&mut self, joining: Joining) -> Input {
-        let Joining { member, session, dialect, index, recipient } = joining;
+        let Joining { member, session, dialect, claims, index, recipient } = joining;
         let _counted = Counted::new(&self.metrics.members);
         let (informed, touched) = (false, false);
         let claims: Arc<Claims> = Arc::default();

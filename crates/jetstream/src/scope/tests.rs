@@ -89,6 +89,7 @@ async fn join(scope: &Scope, index: u32) -> (MemberId, Arc<Notes>) {
         member,
         session: SessionId(u64::from(index)),
         dialect: Dialect::Original,
+        claims: std::sync::Arc::default(),
         index: ScopeIndex(index),
         recipient: notes.clone(),
     };

@@ -9,6 +9,7 @@ use jetstream_core::limits::Limits;
 use super::handle::ServerHandle;
 use super::request::{FetchRequest, FetchVerdict, SessionRequest, SessionVerdict};
 use super::{Handlers, start};
+use crate::authentication::{Authenticator, Identity};
 use crate::future::BoxFuture;
 use crate::metrics::Metrics;
 use crate::scope::Scopes;
@@ -69,6 +70,28 @@ impl ServerBuilder {
         self.handlers.on_session =
             Some(Box::new(move |request| Box::pin(handler(request).into_future())));
         self
+    }
+
+    /// Finds out who asks for a session, instead of [`on_session`](Self::on_session). What it finds is what
+    /// access rules know as `session`; the session ends when that is no longer good.
+    #[must_use]
+    pub fn authenticator(self, authenticator: impl Authenticator) -> Self {
+        let authenticator = Arc::new(authenticator);
+        self.on_session(move |request| {
+            let authenticator = authenticator.clone();
+            async move {
+                match authenticator.authenticate(&request).await {
+                    Ok(Identity { claims, expires_at }) => {
+                        let verdict = request.accept_as(claims);
+                        match expires_at {
+                            Some(at) => verdict.until(at),
+                            None => verdict,
+                        }
+                    }
+                    Err(refusal) => request.refuse(refusal),
+                }
+            }
+        })
     }
 
     /// Decides who gets which scope; without it nobody gets any. The handler gives a verdict or a future

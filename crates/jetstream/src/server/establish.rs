@@ -7,6 +7,7 @@ use std::time::Duration;
 use jetstream_core::ids::SessionId;
 use jetstream_core::model::{ErrorCode, Rejection};
 use jetstream_core::session::{Accepted, CloseReason, Handshake, HandshakeOutput, ServerSession};
+use parking_lot::RwLock;
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 use tokio::time::{sleep_until, timeout, timeout_at};
@@ -15,7 +16,7 @@ use super::Shared;
 use super::cell::SessionCell;
 use super::directory::new_session_id;
 use super::keeper;
-use super::request::{SessionFacts, SessionInfo, SessionRequest, SessionVerdict};
+use super::request::{Admission, SessionFacts, SessionInfo, SessionRequest, SessionVerdict};
 use super::session_task::{ORDERS_MAX, Order, SessionTask};
 use super::token::{Token, TokenHash};
 use crate::clock;
@@ -109,14 +110,14 @@ async fn handshake(server: Arc<Shared>, connection: Connection) {
         let verdict = timeout_at(deadline, ask(&server, request)).await;
         let Ok((params, version, verdict)) = verdict else { continue };
         let begun = match verdict.0 {
-            Ok(data) => {
-                let begin = begin(
-                    &server,
-                    |id| SessionFacts { id, dialect, connect: info.clone(), params, version, data },
-                    &mut handshake,
-                );
-                match timeout_at(deadline, begin).await {
-                    Ok(begun) => begun,
+            Ok(Admission { data, claims, expires_at }) => {
+                let (connect, claims) = (info.clone(), RwLock::new(claims));
+                let facts =
+                    |id| SessionFacts { id, dialect, connect, params, version, data, claims };
+                match timeout_at(deadline, begin(&server, facts, &mut handshake)).await {
+                    Ok(begun) => begun.map(|begun| {
+                        begun.map(|(task, accepted)| (task.ending_at(expires_at), accepted))
+                    }),
                     Err(_) => continue,
                 }
             }

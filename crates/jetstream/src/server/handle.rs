@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use jetstream_core::ids::SessionId;
+use jetstream_core::scope::Claims;
 use tokio::sync::watch;
 
 use super::cell::SessionCell;
@@ -11,6 +12,7 @@ use super::health::Health;
 use super::request::SessionInfo;
 use super::session_task::Order;
 use super::{Phase, Shared};
+use crate::authentication::Identity;
 use crate::metrics::Metrics;
 
 /// A running server. Cheap to clone.
@@ -69,6 +71,26 @@ impl ServerHandle {
     pub async fn end_session(&self, id: SessionId, message: impl Into<String>) -> bool {
         let Some(cell) = self.shared.directory.by_id(id) else { return false };
         cell.orders.send(Order::End(message.into())).await.is_ok()
+    }
+
+    /// Says anew who a session's client is. What it may not see any more leaves its view at once, and scopes
+    /// that it may not be in are closed for it. False if there is no such session.
+    pub async fn renew_session(&self, id: SessionId, identity: Identity) -> bool {
+        let Some(cell) = self.shared.directory.by_id(id) else { return false };
+        cell.orders.send(Order::Renewed(identity)).await.is_ok()
+    }
+
+    /// Ends all sessions whose claims are such, and tells how many there were. Their clients start over, and
+    /// have to say who they are.
+    pub async fn revoke(&self, such: impl Fn(&Claims) -> bool + Send) -> usize {
+        let mut revoked = 0;
+        for cell in self.shared.directory.list() {
+            if such(&cell.info.claims()) {
+                let message = "the session was revoked".to_owned();
+                revoked += usize::from(cell.orders.send(Order::End(message)).await.is_ok());
+            }
+        }
+        revoked
     }
 
     /// What the server counts.

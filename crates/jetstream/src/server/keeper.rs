@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep};
 use super::Shared;
 use super::cell::SessionCell;
 use super::establish::ask;
-use super::request::{SessionFacts, SessionInfo, SessionRequest};
+use super::request::{Admission, SessionFacts, SessionInfo, SessionRequest};
 use super::session_task::{ORDERS_MAX, SessionTask};
 use crate::clock;
 use crate::storage::{Storage, StorageError, StorageHealth, StoredFetch, StoredSession, TokenHash};
@@ -93,16 +93,17 @@ impl Keeper {
         let request =
             SessionRequest { connect: connect.clone(), params, version, is_restored: true };
         let (params, version, verdict) = ask(server, request).await;
-        let data = match verdict.0 {
-            Ok(data) => data,
+        let Admission { data, claims, expires_at } = match verdict.0 {
+            Ok(admission) => admission,
             Err(error) => {
                 tracing::debug!(session = %stored.id, %error, "a stored session is denied");
                 return Ok(None);
             }
         };
         let dialect = Dialect::of(&version);
-        let facts = SessionFacts { id: stored.id, dialect, connect, params, version, data };
-        Ok(Self::restored(server, facts, stored))
+        let (id, claims) = (stored.id, parking_lot::RwLock::new(claims));
+        let facts = SessionFacts { id, dialect, connect, params, version, data, claims };
+        Ok(Self::restored(server, facts, stored).map(|task| task.ending_at(expires_at)))
     }
 
     fn restored(

@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use jetstream_core::ids::SessionId;
 use jetstream_core::model::Rejection;
+use jetstream_core::scope::Claims;
 use jetstream_core::wire::message::Dialect;
+use parking_lot::RwLock;
 use semver::Version;
 use serde_json::{Map, Value};
 
@@ -52,13 +54,23 @@ impl SessionRequest {
 
     /// Lets the client in.
     pub fn accept(&self) -> SessionVerdict {
-        SessionVerdict(Ok(None))
+        SessionVerdict(Ok(Admission::default()))
+    }
+
+    /// Lets the client in as somebody: what access rules know as `session`.
+    pub fn accept_as(&self, claims: Claims) -> SessionVerdict {
+        self.accept().with_claims(claims)
     }
 
     /// Lets the client in and keeps what the application knows of it, such as who it is. Fetches find
     /// it with [`SessionInfo::data`].
     pub fn accept_with<T: Any + Send + Sync>(&self, data: T) -> SessionVerdict {
-        SessionVerdict(Ok(Some(Arc::new(data))))
+        SessionVerdict(Ok(Admission { data: Some(Arc::new(data)), ..Admission::default() }))
+    }
+
+    /// Refuses for a reason that is given.
+    pub const fn refuse(&self, reason: Rejection) -> SessionVerdict {
+        SessionVerdict(Err(reason))
     }
 
     /// Refuses, in plain words for the client's user.
@@ -75,7 +87,34 @@ impl SessionRequest {
 /// The answer to a [`SessionRequest`].
 #[derive(Debug)]
 #[must_use = "a verdict must be returned from the handler"]
-pub struct SessionVerdict(pub(super) Result<Option<Data>, Rejection>);
+pub struct SessionVerdict(pub(super) Result<Admission, Rejection>);
+
+/// What is known of a client that is let in.
+#[derive(Debug, Default)]
+pub(super) struct Admission {
+    pub(super) data: Option<Data>,
+    pub(super) claims: Arc<Claims>,
+    /// When what it showed is no longer good, in seconds since 1970.
+    pub(super) expires_at: Option<u64>,
+}
+
+impl SessionVerdict {
+    /// The same for somebody: what access rules know as `session`.
+    pub fn with_claims(mut self, claims: Claims) -> Self {
+        if let Ok(admission) = &mut self.0 {
+            admission.claims = Arc::new(claims);
+        }
+        self
+    }
+
+    /// The same, up to a moment in seconds since 1970: then the session ends.
+    pub fn until(mut self, expires_at: u64) -> Self {
+        if let Ok(admission) = &mut self.0 {
+            admission.expires_at = Some(expires_at);
+        }
+        self
+    }
+}
 
 type Data = Arc<dyn Any + Send + Sync>;
 
@@ -167,6 +206,7 @@ pub(super) struct SessionFacts {
     pub(super) params: Map<String, Value>,
     pub(super) version: Version,
     pub(super) data: Option<Data>,
+    pub(super) claims: RwLock<Arc<Claims>>,
 }
 
 impl SessionInfo {
@@ -193,6 +233,11 @@ impl SessionInfo {
     /// How its client first connected. Later connections may come from elsewhere.
     pub fn connection(&self) -> &ConnectInfo {
         &self.0.connect
+    }
+
+    /// Who its client is, as access rules know it.
+    pub fn claims(&self) -> Arc<Claims> {
+        self.0.claims.read().clone()
     }
 
     /// What the application kept with [`SessionRequest::accept_with`], if it is of this type.

@@ -10,6 +10,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
+use std::time::Duration;
 
 use jetstream_core::ids::{ConnectionId, MemberId, MessageIndex, ScopeIndex};
 use jetstream_core::model::{ErrorCode, Rejection};
@@ -25,6 +26,7 @@ use super::cell::SessionCell;
 use super::establish::{goodbye, linger};
 use super::outgoing::{Outgoing, Place};
 use super::request::{FetchRequest, FetchVerdict};
+use crate::authentication::Identity;
 use crate::clock;
 use crate::future::{BoxFuture, catch_panic};
 use crate::metrics::{Counted, Metrics};
@@ -35,6 +37,8 @@ use crate::transport::{FrameSink, FrameSource, FrameText, Received};
 pub(super) enum Order {
     /// A connection named the session's token.
     Arrived { source: Box<dyn FrameSource>, sink: Arc<dyn FrameSink> },
+    /// Something else is known about who the client is.
+    Renewed(Identity),
     /// The session is over, in plain words why.
     End(String),
     /// The server goes away.
@@ -63,6 +67,8 @@ pub(super) struct SessionTask {
     /// The session on its way into the store; its position then.
     saving: Option<BoxFuture<'static, Option<MessageIndex>>>,
     timer: Option<Timer>,
+    /// When what the client showed is no longer good.
+    expiry: Option<Pin<Box<Sleep>>>,
     over: bool,
     /// Its client will not resume it.
     is_forgotten: bool,
@@ -98,6 +104,8 @@ enum Event {
     Saved(Option<MessageIndex>),
     /// There is a place in a scope's mailbox, or the scope is closed.
     Place(Place),
+    /// What the client showed is no longer good.
+    Expired,
     /// The sink has room again.
     Writable,
     /// The session's cell has something to carry out.
@@ -128,6 +136,7 @@ impl SessionTask {
             outgoing: Outgoing::default(),
             handlers: JoinSet::new(),
             timer: None,
+            expiry: None,
             over: false,
             is_forgotten: false,
         }
@@ -178,6 +187,7 @@ impl SessionTask {
                 Event::Order(Order::Arrived { source, sink }) => {
                     self.connect(source, sink, false);
                 }
+                Event::Order(Order::Renewed(identity)) => self.renew(identity),
                 Event::Order(Order::End(message)) => {
                     self.cell.input(clock::now(), Input::End { message });
                 }
@@ -199,6 +209,11 @@ impl SessionTask {
                         self.scope_is_closed(index);
                     }
                 }
+                Event::Expired => {
+                    self.expiry = None;
+                    let message = "the credential has expired".to_owned();
+                    self.cell.input(clock::now(), Input::End { message });
+                }
                 Event::Writable => self.cell.writable(),
                 Event::Woken | Event::Time => {}
                 Event::Frame(text) => self.handle_frame(&text),
@@ -213,7 +228,7 @@ impl SessionTask {
     async fn next_event(&mut self) -> Event {
         let reads = self.outgoing.is_empty() && self.cell.wants_frames();
         let full = self.cell.full_sink();
-        let Self { cell, orders, connection, outgoing, handlers, saving, timer, .. } = self;
+        let Self { cell, orders, connection, outgoing, handlers, saving, timer, expiry, .. } = self;
         tokio::select! {
             biased;
             Some(order) = orders.recv() => Event::Order(order),
@@ -232,6 +247,7 @@ impl SessionTask {
                 None => Poll::Pending,
             }) => Event::Writable,
             () = cell.wake.notified() => Event::Woken,
+            () = or_never(expiry.as_mut().map(|expiry| expiry.as_mut())) => Event::Expired,
             () = or_never(timer.as_mut().map(|timer| timer.sleep.as_mut())) => Event::Time,
             received = poll_fn(|context| match connection {
                 Some(connection) if reads => connection.source.poll_frame(context),
@@ -256,6 +272,32 @@ impl SessionTask {
         self.replaced = self.connection.replace(Live { id, source, sink: sink.clone(), _counted });
         self.cell.connect(clock::now(), id, sink, full);
         id
+    }
+
+    /// The same, but over at a moment, as [`end_at`](Self::end_at) has it.
+    pub(super) fn ending_at(mut self, seconds: Option<u64>) -> Self {
+        self.end_at(seconds);
+        self
+    }
+
+    /// Ends the session at a moment, in seconds since 1970, unless it has ended before; `None`: it lives on.
+    fn end_at(&mut self, seconds: Option<u64>) {
+        self.expiry = seconds.map(|seconds| {
+            let wait =
+                (seconds as f64 - clock::now().wall.to_seconds()).clamp(0.0, END_WAIT_SECONDS_MAX);
+            Box::pin(tokio::time::sleep(Duration::from_secs_f64(wait)))
+        });
+    }
+
+    /// The client is somebody else, or the same with other rights: its scopes are told.
+    fn renew(&mut self, Identity { claims, expires_at }: Identity) {
+        self.end_at(expires_at);
+        let claims = Arc::new(claims);
+        *self.cell.info.0.claims.write() = claims.clone();
+        for (index, (scope, member)) in &self.memberships {
+            let request = Request::Claims { member: *member, claims: claims.clone() };
+            self.outgoing.push(scope.clone(), *index, request);
+        }
     }
 
     fn handle_frame(&mut self, text: &str) {
@@ -374,6 +416,7 @@ impl SessionTask {
             let Some(on_fetch) = &server.handlers.on_fetch else {
                 return (asked, fetch.deny("No such scope"));
             };
+            let claims = fetch.session.claims();
             let verdict = catch_panic(async { on_fetch(fetch).await }).await;
             let verdict = verdict.unwrap_or_else(|panic| {
                 server.metrics.handler_panics.inc();
@@ -381,6 +424,10 @@ impl SessionTask {
                 let error = Rejection::new(ErrorCode::Internal, "the fetch could not be answered");
                 FetchVerdict(Err(error))
             });
+            let verdict = match verdict.0 {
+                Ok(scope) => FetchVerdict(scope.admit(&claims).await.map(|()| scope)),
+                Err(error) => FetchVerdict(Err(error)),
+            };
             (asked, verdict)
         });
     }
@@ -394,6 +441,7 @@ impl SessionTask {
             member,
             session: self.cell.info.id(),
             dialect: self.cell.info.dialect(),
+            claims: self.cell.info.claims(),
             index,
             recipient: self.cell.clone(),
         });
@@ -504,6 +552,9 @@ async fn or_done<F: Future + Unpin>(future: Option<F>) {
         future.await;
     }
 }
+
+/// A credential that is good for longer than this, ten years in seconds, is good for as long as its session.
+const END_WAIT_SECONDS_MAX: f64 = 315_360_000.0;
 
 /// How many orders wait for a session. Beyond it, connections that name its token wait.
 pub(super) const ORDERS_MAX: usize = 8;

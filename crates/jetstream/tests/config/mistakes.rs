@@ -106,12 +106,7 @@ fn mistakes_of_the_server() {
                     "1:27 expected an origin, found the integer 1",
                 ],
             ),
-            (
-                "authentication = {}",
-                &[
-                    "1:1 \"authentication\" is not available in this version = every session is accepted; take the key out to allow that",
-                ],
-            ),
+            ("authentication = {}", &["1:18 [authentication] needs the key \"jwt\""]),
             ("[storage]\nmemory = 1", &["2:10 expected true or false, found the integer 1"]),
             ("[storage]\npath = ''", &["2:8 expected the name of a folder, found an empty string"]),
             (
@@ -394,7 +389,14 @@ fn mistakes_of_scopes() {
             (
                 "[models.A]\n[scopes.A]\nroot = \"A\"\naccess = {}",
                 &[
-                    "4:1 \"access\" is not available in this version = without rules everybody may fetch and change the scope; take the key out to allow that",
+                    "4:1 without the key \"fetch\" nobody may fetch this scope = fetch = \"true\" lets everybody in; add, change and remove say what they may do",
+                ],
+            ),
+            (
+                "[models.A]\nproperties = { size = \"Number\" }\n[scopes.A]\nroot = \"A\"\n[scopes.A.access]\nfetch = \"session.user != ''\"\nchange = { A = \"object.sise < 3\", B = \"true\" }",
+                &[
+                    "7:23 no property \"sise\" on \"A\" = did you mean \"size\"?",
+                    "7:34 no model \"B\"",
                 ],
             ),
             (

@@ -4,6 +4,7 @@ mod client;
 mod double;
 mod world;
 
+mod access;
 mod application;
 mod crash;
 mod example;

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use super::Context;
-use super::limits;
 use super::models::Checked;
 use super::procedures::{find_model, find_property};
 use super::reader::{Reader, string, table};
-use super::{service, state, values};
+use super::{access, limits, service, state, values};
 use crate::config::mistake::Collector;
 use crate::config::tree::{Entry, Node, quoted};
 use crate::config::{Initial, ScopeConfig, ServiceConfig};
@@ -40,12 +39,17 @@ pub(super) fn read(
     };
     let initial = initial(&mut reader, root, template.as_ref(), checked, &limits, context);
     let validate = reader.take("validate").map(|entry| validate(entry, root, checked, context));
+    let rules = reader.take("access").map(|entry| match root {
+        Some(root) => access::read(entry, root, checked, context),
+        None => None,
+    });
     for (key, why) in LATER {
         reader.later(key, why, &mut context.mistakes);
     }
     reader.finish(&mut context.mistakes);
     let (root, _) = checked.schema.find(root?.name())?;
     let validate = validate.map_or(Some(None), |validate| validate.map(Some))?;
+    let access = rules.map_or(Some(None), |rules| rules.map(Some))?;
     Some(ScopeConfig {
         template: template?,
         root,
@@ -53,6 +57,7 @@ pub(super) fn read(
         limits,
         visible: visible?,
         validate,
+        access,
     })
 }
 
@@ -168,10 +173,5 @@ fn properties(
 }
 
 /// The keys of the contract that come with later versions.
-const LATER: [(&str, &str); 2] = [
-    (
-        "access",
-        "without rules everybody may fetch and change the scope; take the key out to allow that",
-    ),
-    ("notify", "nobody is told of changes but the clients; take the key out"),
-];
+const LATER: [(&str, &str); 1] =
+    [("notify", "nobody is told of changes but the clients; take the key out")];
