@@ -38,7 +38,7 @@ error: no key \"rot\" in a scope
   |
 4 | rot = \"Canvas\"
   | ^^^
-  = did you mean \"root\"? (allowed: root, limits, visible, initial, state and validate)
+  = did you mean \"root\"? (allowed: root, limits, visible, initial, state, validate and access)
 
 error: no model \"Canvs\"
  --> jetstream.toml:5:8
@@ -62,13 +62,13 @@ fn mistakes_of_the_server() {
             (
                 "lisen = \"a:1\"",
                 &[
-                    "1:1 no key \"lisen\" in the configuration = did you mean \"listen\"? (allowed: listen, tls, origins, demos, limits, enumerations, models, scopes, procedures, storage, migrations, metrics and inspector)",
+                    "1:1 no key \"lisen\" in the configuration = did you mean \"listen\"? (allowed: listen, tls, origins, demos, limits, enumerations, models, scopes, procedures, storage, migrations, metrics, inspector and authentication)",
                 ],
             ),
             (
                 "zebra = 1",
                 &[
-                    "1:1 no key \"zebra\" in the configuration = keys: listen, tls, origins, demos, limits, enumerations, models, scopes, procedures, storage, migrations, metrics and inspector",
+                    "1:1 no key \"zebra\" in the configuration = keys: listen, tls, origins, demos, limits, enumerations, models, scopes, procedures, storage, migrations, metrics, inspector and authentication",
                 ],
             ),
             (
@@ -396,7 +396,7 @@ fn mistakes_of_scopes() {
                 "[models.A]\nproperties = { size = \"Number\" }\n[scopes.A]\nroot = \"A\"\n[scopes.A.access]\nfetch = \"session.user != ''\"\nchange = { A = \"object.sise < 3\", B = \"true\" }",
                 &[
                     "7:23 no property \"sise\" on \"A\" = did you mean \"size\"?",
-                    "7:34 no model \"B\"",
+                    "7:35 no model \"B\"",
                 ],
             ),
             (
@@ -591,7 +591,7 @@ fn a_mistake_in_a_setting_names_the_flag_or_the_variable() {
         (set("scopes.A.root=B"), "--set no model \"B\" = models: A"),
         (
             set("scopes.A.rot=A"),
-            "--set no key \"rot\" in a scope = did you mean \"root\"? (allowed: root, limits, visible, initial, state and validate)",
+            "--set no key \"rot\" in a scope = did you mean \"root\"? (allowed: root, limits, visible, initial, state, validate and access)",
         ),
         (set("scopes.B.root=A"), ""),
         (
