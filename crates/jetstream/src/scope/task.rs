@@ -345,7 +345,13 @@ impl ScopeTask {
                 self.count_members();
                 Input::Leave { member }
             }
-            Request::Claims { member, claims } => Input::Claims { member, claims },
+            Request::Claims { member, claims } => {
+                // A scope that is rebuilt must not give back rights that were taken away.
+                if let Some(known) = self.members.get_mut(&member) {
+                    known.claims = claims.clone();
+                }
+                Input::Claims { member, claims }
+            }
             Request::Resync(member) => {
                 self.metrics.resyncs.inc();
                 Input::Resync { member }
@@ -391,7 +397,6 @@ impl ScopeTask {
         let Joining { member, session, dialect, claims, index, recipient } = joining;
         let _counted = Counted::new(&self.metrics.members);
         let (informed, touched) = (false, false);
-        let claims: Arc<Claims> = Arc::default();
         let joined = Member {
             session,
             index,
