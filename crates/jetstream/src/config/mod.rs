@@ -31,7 +31,6 @@ pub use settings::{PREFIX as VARIABLE_PREFIX, Setting, Variables, variables};
 
 use crate::access::Rules;
 use crate::authentication::Jwt;
-use crate::core::ids::ObjectId;
 use crate::core::limits::Limits;
 use crate::core::model::constraint::Constraint;
 use crate::core::model::{Graph, ModelId, ProcedureName, PropertyId, Schema, Value};
