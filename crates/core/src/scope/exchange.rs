@@ -85,7 +85,7 @@ pub enum Input {
         /// In plain words.
         why: Option<SharedText>,
     },
-    /// [`deadline`](Scope::deadline) has come.
+    /// [`deadline`](super::Scope::deadline) has come.
     Deadline,
 }
 
@@ -93,7 +93,7 @@ pub enum Input {
 #[derive(Debug)]
 pub enum Output {
     /// Make this durable, then answer with [`Input::Persisted`]. Only from scopes that are
-    /// [stored](Options::stored).
+    /// [stored](super::Options::stored).
     Persist {
         /// Its place in the scope's log; they come one after the other.
         position: Position,
