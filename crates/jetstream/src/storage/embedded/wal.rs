@@ -67,15 +67,19 @@ fn judge(bytes: &[u8]) -> Found {
     }
 }
 
-/// Whether a transaction ends in these frames and another one begins: the first was durable.
+/// Whether a transaction ends in these frames and another one was written behind it: the first was durable.
+///
+/// The checksum of the next frame tells that it was written behind this one. After a flush that failed the
+/// next transaction takes the place of the one in doubt, and what is left of that stands behind it by chance.
 fn later_transaction<'a>(log: &Log, frames: impl Iterator<Item = &'a [u8]>) -> bool {
     let of_it = frames.filter(|frame| frame.len() >= FRAME && log.is_of_it(frame));
-    let mut ended = false;
+    let mut ended = None;
     for frame in of_it {
-        if ended {
+        let sum = (word(frame, 16), word(frame, 20));
+        if ended.is_some_and(|before| log.sum_after(before, frame) == sum) {
             return true;
         }
-        ended = word(frame, 4) > 0;
+        ended = (word(frame, 4) > 0).then_some(sum);
     }
     false
 }
