@@ -126,23 +126,25 @@ impl ScopeBuilder {
         let (mailbox, requests) =
             mpsc::channel(limits.mailbox_requests_max.clamp(1, Semaphore::MAX_PERMITS));
         let (phase, phases) = watch::channel(Phase::Loading);
+        let schema = self.graph.schema().clone();
+        let evolution = self.evolution;
+        let evolution = evolution.unwrap_or_else(|| Arc::new(Evolution::only(schema.clone())));
+        let key = Arc::new(StoredScope::evolving(self.name.clone(), evolution));
+        let log = self.storage.map(|storage| (storage, key));
         let status = Arc::new(Status {
             name: self.name,
-            schema: self.graph.schema().clone(),
+            schema,
+            log: log.clone(),
             access: self.options.access.clone(),
             revision: AtomicU64::new(0),
             members: AtomicUsize::new(0),
             subscribers: Mutex::default(),
             members_max: limits.members_max,
         });
-        let evolution = self.evolution;
-        let evolution =
-            evolution.unwrap_or_else(|| Arc::new(Evolution::only(status.schema.clone())));
-        let key = StoredScope::evolving(status.name.clone(), evolution);
         let task = ScopeTask::new(
             (status.clone(), requests, phase),
             (self.graph, self.options, self.actions),
-            self.storage.map(|storage| (storage, key)),
+            log,
             self.metrics,
             self.idle,
         );

@@ -30,6 +30,15 @@ impl Changes {
     pub async fn next(&mut self) -> Option<Result<Arc<Commit>, Lagged>> {
         self.commits.recv().await
     }
+
+    /// What is there already: a commit, or that there will be none any more. `None`: nothing.
+    pub(super) fn try_next(&mut self) -> Option<Option<Result<Arc<Commit>, Lagged>>> {
+        match self.commits.try_recv() {
+            Ok(next) => Some(Some(next)),
+            Err(mpsc::error::TryRecvError::Disconnected) => Some(None),
+            Err(mpsc::error::TryRecvError::Empty) => None,
+        }
+    }
 }
 
 impl Stream for Changes {

@@ -2,13 +2,14 @@
 //!
 //! - [`Scope`]: the handle. Cheap to clone; the scope lives as long as somebody holds one.
 //! - [`Scopes`]: scopes by name, among them families that are made at the first fetch.
-//! - [`Changes`]: what a scope commits, as a stream.
+//! - [`Changes`]: what a scope commits, as a stream; [`Feed`]: the same after a revision, from the log.
 //! - `task`: moves requests into the machine ([`jetstream_core::scope`]) and its outputs to where they
 //!   belong.
 
 mod builder;
 mod calls;
 mod changes;
+mod feed;
 mod handout;
 mod registry;
 mod store;
@@ -38,12 +39,14 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 pub use builder::ScopeBuilder;
 pub use changes::{Changes, Lagged};
+pub use feed::{Feed, FeedCommit, FeedError};
 pub use registry::{Match, OpenError, Scopes, ScopesBuilder};
 pub use template::{Template, TemplateError};
 
 use task::ScopeTask;
 
 use crate::server::SessionInfo;
+use crate::storage::{Storage, StoredScope};
 
 /// One shared tree of objects, which sessions fetch and the application reads and changes.
 ///
@@ -98,11 +101,16 @@ struct Status {
     schema: Arc<Schema>,
     /// Who may do what.
     access: Option<Access>,
+    /// Where it is kept, for those who read its past.
+    log: Option<Log>,
     revision: AtomicU64,
     members: AtomicUsize,
     subscribers: Mutex<Vec<changes::Subscriber>>,
     members_max: usize,
 }
+
+/// A store, and the name of the scope in it.
+type Log = (Arc<dyn Storage>, Arc<StoredScope>);
 
 /// Where a scope is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -316,6 +324,21 @@ impl Scope {
 
     /// What the scope commits from now on, whoever made it.
     pub fn changes(&self) -> Changes {
+        self.subscribe().0
+    }
+
+    /// What the scope has committed after a revision and commits from now on, without a gap: out of its
+    /// store what is past, then each commit when it is durable.
+    ///
+    /// # Errors
+    ///
+    /// If the scope is closed, or its past does not reach back so far: then the state tells what there is.
+    pub async fn changes_after(&self, revision: Revision) -> Result<Feed, FeedError> {
+        Feed::after(self, revision).await
+    }
+
+    /// What the scope commits from now on, and the revision from which on that is.
+    fn subscribe(&self) -> (Changes, Revision) {
         self.start();
         let (subscriber, changes) = changes::subscribe();
         let mut subscribers = self.0.status.subscribers.lock();
@@ -323,7 +346,7 @@ impl Scope {
         if !self.is_closed() {
             subscribers.push(subscriber);
         }
-        changes
+        (changes, self.revision())
     }
 
     /// Whether somebody may be a member, as far as that can be said before it is one.

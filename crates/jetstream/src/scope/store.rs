@@ -46,11 +46,11 @@ pub(super) enum News {
 type Work = BoxFuture<'static, Result<(), StorageError>>;
 
 impl Store {
-    pub(super) fn new(storage: Arc<dyn Storage>, key: StoredScope) -> Self {
+    pub(super) fn new(storage: Arc<dyn Storage>, key: Arc<StoredScope>) -> Self {
         Self {
             health: storage.health(),
             storage,
-            key: Arc::new(key),
+            key,
             waiting: Vec::new(),
             last: Position(0),
             appending: None,

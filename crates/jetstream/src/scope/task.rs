@@ -29,11 +29,11 @@ use tokio::time::Instant;
 use super::calls::{Actions, Calls};
 use super::handout;
 use super::store::{News, Store};
-use super::{Joining, LookAt, Phase, Recipient, Request, ScopeError, Status, Updated};
+use super::{Joining, Log, LookAt, Phase, Recipient, Request, ScopeError, Status, Updated};
 use crate::clock;
 use crate::future::{catch_panic, panic_text};
 use crate::metrics::{Counted, Metrics};
-use crate::storage::{Storage, StorageError, StoredScope};
+use crate::storage::StorageError;
 
 /// Owns a scope.
 pub(super) struct ScopeTask {
@@ -111,7 +111,7 @@ impl ScopeTask {
     pub(super) fn new(
         (status, requests, phase): (Arc<Status>, mpsc::Receiver<Request>, watch::Sender<Phase>),
         (graph, options, actions): (Graph, Options, Actions),
-        storage: Option<(Arc<dyn Storage>, StoredScope)>,
+        storage: Option<Log>,
         metrics: Metrics,
         idle: Option<Idle>,
     ) -> Self {

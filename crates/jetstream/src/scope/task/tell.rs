@@ -104,8 +104,10 @@ impl ScopeTask {
     /// A commit is durable: those who follow the scope are told.
     fn committed(&mut self, commit: &Arc<Commit>) {
         self.metrics.commits.inc();
+        // Under the lock, so that whoever subscribes knows exactly which revisions it will be told of.
+        let mut subscribers = self.status.subscribers.lock();
         self.status.revision.store(commit.revision.0, Ordering::Release);
-        self.status.subscribers.lock().retain_mut(|subscriber| subscriber.tell(commit));
+        subscribers.retain_mut(|subscriber| subscriber.tell(commit));
     }
 
     pub(super) async fn flush(&mut self) {
