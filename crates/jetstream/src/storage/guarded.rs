@@ -2,13 +2,14 @@
 
 use std::fmt;
 
-use jetstream_core::ids::{Revision, ScopeName, SessionId};
+use jetstream_core::ids::{Revision, ScopeName, SessionId, SharedText};
 use jetstream_core::scope::Entry;
 use tokio::sync::watch;
 
 use super::{
-    Horizon, Moment, PastCommit, Retention, ScopeSummary, Snapshot, Storage, StorageError,
-    StorageHealth, Stored, StoredSchema, StoredScope, StoredSession, TokenHash,
+    ConsumerStorage, DeadLetter, Horizon, LetterId, Moment, PastCommit, Progress, Retention,
+    ScopeSummary, Snapshot, Storage, StorageError, StorageHealth, Stored, StoredSchema,
+    StoredScope, StoredSession, TokenHash,
 };
 use crate::future::BoxFuture;
 
@@ -169,6 +170,72 @@ impl<S: Storage> Storage for Guarded<S> {
 
     fn health(&self) -> watch::Receiver<StorageHealth> {
         self.storage.health()
+    }
+}
+
+impl<S: Storage> ConsumerStorage for Guarded<S> {
+    fn follow<'a>(
+        &'a self,
+        scope: &'a ScopeName,
+        consumer: &'a str,
+    ) -> BoxFuture<'a, Result<Progress, StorageError>> {
+        self.ask(Call::Write, move |storage| storage.follow(scope, consumer))
+    }
+
+    fn progress<'a>(
+        &'a self,
+        scope: &'a ScopeName,
+        consumer: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Progress>, StorageError>> {
+        self.ask(Call::Read, move |storage| storage.progress(scope, consumer))
+    }
+
+    fn advance<'a>(
+        &'a self,
+        scope: &'a ScopeName,
+        consumer: &'a str,
+        progress: Progress,
+        letter: Option<(DeadLetter, SharedText)>,
+    ) -> BoxFuture<'a, Result<(), StorageError>> {
+        self.ask(Call::Write, move |storage| storage.advance(scope, consumer, progress, letter))
+    }
+
+    fn behind<'a>(
+        &'a self,
+        consumer: &'a str,
+        after: Option<&'a ScopeName>,
+        max: usize,
+    ) -> BoxFuture<'a, Result<Vec<ScopeName>, StorageError>> {
+        self.ask(Call::Read, move |storage| storage.behind(consumer, after, max))
+    }
+
+    fn past_begins<'a>(
+        &'a self,
+        scope: &'a StoredScope,
+    ) -> BoxFuture<'a, Result<Option<Revision>, StorageError>> {
+        self.ask(Call::Read, move |storage| storage.past_begins(scope))
+    }
+
+    fn letters(
+        &self,
+        after: Option<LetterId>,
+        max: usize,
+    ) -> BoxFuture<'_, Result<Vec<(LetterId, DeadLetter)>, StorageError>> {
+        self.ask(Call::Read, move |storage| storage.letters(after, max))
+    }
+
+    fn letter_text(
+        &self,
+        letter: LetterId,
+    ) -> BoxFuture<'_, Result<Option<SharedText>, StorageError>> {
+        self.ask(Call::Read, move |storage| storage.letter_text(letter))
+    }
+
+    fn drop_letters<'a>(
+        &'a self,
+        letters: &'a [LetterId],
+    ) -> BoxFuture<'a, Result<(), StorageError>> {
+        self.ask(Call::Write, move |storage| storage.drop_letters(letters))
     }
 }
 

@@ -4,16 +4,18 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
 
-use jetstream_core::ids::{Position, Revision, ScopeName, SessionId};
+use jetstream_core::ids::{Position, Revision, ScopeName, SessionId, SharedText};
 use jetstream_core::scope::Entry;
 use jetstream_core::time::Timestamp;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+use super::consumers::cannot_advance;
 use super::stored::{entry_bytes, snapshot_bytes};
 use super::{
-    Horizon, Kept, Moment, PastCommit, Retention, SchemaVersion, ScopeSummary, Snapshot, Storage,
-    StorageError, StorageHealth, Stored, StoredSchema, StoredScope, StoredSession, TokenHash,
+    ConsumerStorage, DeadLetter, Horizon, Kept, LetterId, Moment, PastCommit, Progress, Retention,
+    SchemaVersion, ScopeSummary, Snapshot, Storage, StorageError, StorageHealth, Stored,
+    StoredSchema, StoredScope, StoredSession, TokenHash,
 };
 use crate::future::BoxFuture;
 
@@ -32,6 +34,8 @@ struct Contents {
     sessions: BTreeMap<SessionId, StoredSession>,
     tokens: BTreeMap<TokenHash, SessionId>,
     schemas: Vec<StoredSchema>,
+    letters: BTreeMap<LetterId, (DeadLetter, SharedText)>,
+    last_letter: u64,
 }
 
 /// One scope.
@@ -44,6 +48,8 @@ struct Log {
     position: Position,
     revision: Revision,
     modified: Timestamp,
+    /// How far each consumer has got.
+    consumers: BTreeMap<String, Progress>,
 }
 
 impl MemoryStorage {
@@ -76,7 +82,8 @@ impl Log {
     fn begin(snapshot: Snapshot) -> Self {
         let Snapshot { position, revision, time: modified, .. } = snapshot;
         let (snapshots, entries) = (vec![snapshot], VecDeque::new());
-        Self { snapshots, entries, position, revision, modified }
+        let consumers = BTreeMap::new();
+        Self { snapshots, entries, position, revision, modified, consumers }
     }
 
     fn append(&mut self, version: SchemaVersion, entries: &[Entry]) -> Result<(), StorageError> {
@@ -334,6 +341,105 @@ impl Storage for MemoryStorage {
 
     fn health(&self) -> watch::Receiver<StorageHealth> {
         self.health.subscribe()
+    }
+}
+
+impl ConsumerStorage for MemoryStorage {
+    fn follow<'a>(
+        &'a self,
+        scope: &'a ScopeName,
+        consumer: &'a str,
+    ) -> BoxFuture<'a, Result<Progress, StorageError>> {
+        self.answer(move |contents| {
+            let log = contents.scopes.get_mut(scope).ok_or_else(|| StorageError::unknown(scope))?;
+            let begin = Progress { revision: log.revision, failing_since: None };
+            Ok(*log.consumers.entry(consumer.to_owned()).or_insert(begin))
+        })
+    }
+
+    fn progress<'a>(
+        &'a self,
+        scope: &'a ScopeName,
+        consumer: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Progress>, StorageError>> {
+        self.answer(move |contents| {
+            Ok(contents.scopes.get(scope).and_then(|log| log.consumers.get(consumer)).copied())
+        })
+    }
+
+    fn advance<'a>(
+        &'a self,
+        scope: &'a ScopeName,
+        consumer: &'a str,
+        progress: Progress,
+        letter: Option<(DeadLetter, SharedText)>,
+    ) -> BoxFuture<'a, Result<(), StorageError>> {
+        self.answer(move |contents| {
+            let log = contents.scopes.get_mut(scope);
+            let known = log.and_then(|log| log.consumers.get_mut(consumer));
+            let known = known.filter(|known| known.revision <= progress.revision);
+            *known.ok_or_else(|| cannot_advance(scope, consumer, progress))? = progress;
+            if let Some(letter) = letter {
+                contents.last_letter += 1;
+                contents.letters.insert(LetterId(contents.last_letter), letter);
+            }
+            Ok(())
+        })
+    }
+
+    /// Looks at all scopes: they are in memory anyway.
+    fn behind<'a>(
+        &'a self,
+        consumer: &'a str,
+        after: Option<&'a ScopeName>,
+        max: usize,
+    ) -> BoxFuture<'a, Result<Vec<ScopeName>, StorageError>> {
+        self.answer(move |contents| {
+            let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+            let scopes = contents.scopes.range::<ScopeName, _>((from, Bound::Unbounded));
+            let behind = scopes.filter(|(_, log)| {
+                log.consumers.get(consumer).is_some_and(|got| got.revision < log.revision)
+            });
+            Ok(behind.map(|(name, _)| name.clone()).take(max).collect())
+        })
+    }
+
+    fn past_begins<'a>(
+        &'a self,
+        scope: &'a StoredScope,
+    ) -> BoxFuture<'a, Result<Option<Revision>, StorageError>> {
+        self.answer(|contents| {
+            Ok(contents.scopes.get(&scope.name).map(|log| log.snapshots[0].revision))
+        })
+    }
+
+    fn letters(
+        &self,
+        after: Option<LetterId>,
+        max: usize,
+    ) -> BoxFuture<'_, Result<Vec<(LetterId, DeadLetter)>, StorageError>> {
+        self.answer(move |contents| {
+            let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+            let letters = contents.letters.range((from, Bound::Unbounded)).take(max);
+            Ok(letters.map(|(id, (letter, _))| (*id, letter.clone())).collect())
+        })
+    }
+
+    fn letter_text(
+        &self,
+        letter: LetterId,
+    ) -> BoxFuture<'_, Result<Option<SharedText>, StorageError>> {
+        self.answer(move |contents| Ok(contents.letters.get(&letter).map(|(_, text)| text.clone())))
+    }
+
+    fn drop_letters<'a>(
+        &'a self,
+        letters: &'a [LetterId],
+    ) -> BoxFuture<'a, Result<(), StorageError>> {
+        self.answer(move |contents| {
+            letters.iter().for_each(|letter| drop(contents.letters.remove(letter)));
+            Ok(())
+        })
     }
 }
 

@@ -5,6 +5,7 @@
 //! long as it lives, so that one that was closed because nobody used it comes back as it was.
 //! `contract` (feature `contract`) holds every implementation to the sentences below.
 
+mod consumers;
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
 #[cfg(feature = "embedded")]
@@ -27,6 +28,7 @@ use tokio::sync::watch;
 
 use crate::future::BoxFuture;
 
+pub use consumers::{ConsumerStorage, DeadLetter, LetterId, Progress};
 #[cfg(feature = "embedded")]
 pub use embedded::{EmbeddedOptions, EmbeddedStorage, OpeningReport};
 pub use error::{StorageError, StorageHealth};
@@ -45,7 +47,7 @@ pub use stored::{
 ///
 /// `append` is called by a scope's one writer, one call after the other; all other calls may overlap it
 /// and each other. What is given to a call that succeeded is there for every call that begins afterwards.
-pub trait Storage: Send + Sync + 'static {
+pub trait Storage: ConsumerStorage {
     /// Everything that is needed to rebuild the scope: its newest snapshot and the entries after it. `None`
     /// if it was never stored.
     fn load<'a>(

@@ -3,6 +3,7 @@
 //! An implementation invokes [`storage_contract!`](crate::storage_contract) in a test module with an
 //! expression that makes an empty store; the expression may `await`.
 
+mod consumers;
 mod history;
 mod log;
 mod sessions;
@@ -16,6 +17,7 @@ use jetstream_core::time::Timestamp;
 
 use super::{Snapshot, Storage, Stored, StoredScope};
 
+pub use consumers::*;
 pub use history::*;
 pub use log::*;
 pub use sessions::*;
@@ -62,6 +64,13 @@ macro_rules! storage_contract {
             a_saved_session_replaces_what_was_stored_of_it,
             a_forgotten_session_is_gone_with_its_token,
             sessions_are_listed_by_id_page_by_page,
+            a_consumer_begins_behind_the_last_commit_and_keeps_its_place,
+            a_scope_has_something_for_a_consumer_from_its_first_commit_to_its_last,
+            scopes_with_something_for_a_consumer_are_listed_by_name_page_by_page,
+            a_consumer_never_goes_back,
+            a_removed_scope_has_nothing_for_anybody,
+            where_the_known_past_begins_is_told,
+            a_dead_letter_is_kept_with_the_progress_that_passes_it_over,
             schemas_are_kept_in_order_and_never_changed,
             a_store_that_nothing_happened_to_is_good,
         }

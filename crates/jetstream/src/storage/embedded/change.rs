@@ -8,7 +8,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::super::history::{Horizon, Kept};
 use super::super::record::{Place, Record};
-use super::super::{SchemaVersion, StorageError, StoredSchema, TokenHash};
+use super::super::{LetterId, SchemaVersion, StorageError, StoredSchema, TokenHash};
+use super::consumers::{Advance, drop_letters, fall_behind, forget_consumers, somebody_has_all};
 use super::trouble::Trouble;
 
 /// One change of the store.
@@ -30,6 +31,12 @@ pub(super) enum Change {
     SaveSessions(Vec<(SessionId, TokenHash, Record)>),
     ForgetSessions(Vec<SessionId>),
     AddSchema(StoredSchema),
+    Follow {
+        scope: ScopeName,
+        consumer: String,
+    },
+    Advance(Advance),
+    DropLetters(Vec<LetterId>),
 }
 
 /// Entries for a scope's log.
@@ -69,6 +76,8 @@ pub(super) struct Head {
     time: Timestamp,
     /// The bytes of all rows that the log ever had.
     total: u64,
+    /// Whether somebody follows the scope who has everything.
+    is_awaited: bool,
 }
 
 impl Change {
@@ -78,6 +87,8 @@ impl Change {
             Self::Append(Append { scope, .. })
             | Self::Snapshot(NewSnapshot { scope, .. })
             | Self::Trim { scope, .. }
+            | Self::Follow { scope, .. }
+            | Self::Advance(Advance { scope, .. })
             | Self::Remove(scope) => Some(scope),
             _ => None,
         }
@@ -89,6 +100,7 @@ impl Change {
             Self::Append(append) => append.text.len(),
             Self::Stage { record, .. } => record.len(),
             Self::Snapshot(snapshot) => snapshot.last_part.1.len(),
+            Self::Advance(Advance { letter: Some((_, record)), .. }) => record.text.len(),
             Self::SaveSessions(all) => all.iter().map(|(_, _, record)| record.text.len()).sum(),
             _ => 0,
         }
@@ -131,6 +143,9 @@ impl Changes {
                 }
             }
             Change::AddSchema(schema) => add_schema(db, schema)?,
+            Change::Follow { scope, consumer } => self.follow(db, scope, consumer)?,
+            Change::Advance(advance) => self.advance(db, advance)?,
+            Change::DropLetters(letters) => drop_letters(db, letters)?,
         }
         Ok(true)
     }
@@ -155,6 +170,9 @@ impl Changes {
                 return Err(StorageError::Refused(refused).into());
             }
             (head.revision, head.time) = (last, time);
+            if std::mem::take(&mut head.is_awaited) {
+                fall_behind(db, head.scope)?;
+            }
         }
         // What the columns say may be damaged, and must not stop the writer.
         head.position.0 = head.position.0.saturating_add(append.entries);
@@ -252,6 +270,7 @@ impl Changes {
         for (id, _, _) in snapshots(db, head)? {
             self.drop_snapshot(db, id)?;
         }
+        forget_consumers(db, head.scope)?;
         db.execute("DELETE FROM scopes WHERE id = ?1", [head.scope])?;
         self.throw_away(db, ROWS, head.scope, i64::MAX)?;
         self.heads.remove(name);
@@ -316,6 +335,22 @@ impl Changes {
         Ok(head)
     }
 
+    /// Which row a scope has, and its last revision.
+    pub(super) fn end(
+        &mut self,
+        db: &Connection,
+        name: &ScopeName,
+    ) -> Result<Option<(i64, Revision)>, Trouble> {
+        Ok(self.head(db, name)?.map(|head| (head.scope, head.revision)))
+    }
+
+    /// Somebody follows a scope who has everything until the next commit.
+    pub(super) fn has_caught_up(&mut self, name: &ScopeName) {
+        if let Some(head) = self.heads.get_mut(name) {
+            head.is_awaited = true;
+        }
+    }
+
     fn remember(&mut self, name: &ScopeName, head: Head) {
         if self.heads.len() >= HEADS_MAX {
             self.heads.clear();
@@ -331,8 +366,10 @@ fn find_head(db: &Connection, name: &ScopeName) -> Result<Option<Head>, Trouble>
     let Some(scope) = scope else { return Ok(None) };
     let newest = "SELECT position, revision, time, total, schema FROM snapshots
                   WHERE scope = ?1 ORDER BY position DESC LIMIT 1";
+    let is_awaited = somebody_has_all(db, scope)?;
     let read = |row: &rusqlite::Row<'_>, version| {
         Ok(Head {
+            is_awaited,
             scope,
             version,
             position: Position(row.get::<_, i64>(0)? as u64),

@@ -16,8 +16,11 @@ pub(super) const RESERVE: &str = "reserve";
 /// "JETS": what kind of database this is.
 const APPLICATION: i64 = 0x4a45_5453;
 
+/// What makes the tables, each from the form before. Once released, none is ever changed.
+const STEPS: [&str; 2] = [TABLES, CONSUMERS];
+
 /// The form of the tables.
-const VERSION: i64 = 1;
+const VERSION: i64 = STEPS.len() as i64;
 
 /// `log` only grows at its end and is deleted from its beginning, scope by scope. A row is what one scope
 /// appended at a time: entries after `position`, the last of which left the scope at `revision` and `time`.
@@ -59,6 +62,22 @@ const TABLES: &str = "
     CREATE TABLE schemas(version INTEGER PRIMARY KEY, text TEXT NOT NULL);
 ";
 
+/// `behind` is 1 as long as the scope's last commit is past the row's `revision`; the index over it is how a
+/// start finds what is left to tell without looking at all scopes.
+const CONSUMERS: &str = "
+    CREATE TABLE consumers(
+        scope INTEGER NOT NULL, name TEXT NOT NULL, scope_name TEXT NOT NULL,
+        revision INTEGER NOT NULL, behind INTEGER NOT NULL, failing_since INTEGER,
+        PRIMARY KEY(scope, name)
+    ) WITHOUT ROWID;
+    CREATE INDEX consumers_behind ON consumers(name, scope_name) WHERE behind;
+    CREATE TABLE letters(
+        id INTEGER PRIMARY KEY AUTOINCREMENT, consumer TEXT NOT NULL, scope TEXT NOT NULL,
+        after INTEGER NOT NULL, revision INTEGER NOT NULL, time INTEGER NOT NULL,
+        key TEXT NOT NULL, why TEXT NOT NULL, crc INTEGER NOT NULL, record BLOB NOT NULL
+    );
+";
+
 /// A connection to the database in a folder; `vfs` is how SQLite reaches the disk, if not as usual.
 pub(super) fn connect(folder: &Path, vfs: Option<&str>) -> Result<Connection, Trouble> {
     let path = folder.join(DATABASE);
@@ -88,24 +107,29 @@ pub(super) fn connect_reader(folder: &Path, vfs: Option<&str>) -> Result<Connect
     Ok(connection)
 }
 
-/// Makes the tables, or sees that they are ours.
+/// Makes the tables, or sees that they are ours and brings them up to date.
 pub(super) fn prepare(connection: &Connection) -> Result<(), Trouble> {
     let pragma = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     let (application, version) = (pragma("application_id")?, pragma("user_version")?);
-    match (application, version) {
-        (0, 0) if is_empty(connection)? => {
-            let begin = format!(
-                "BEGIN IMMEDIATE; {TABLES} PRAGMA application_id = {APPLICATION};
-                 PRAGMA user_version = {VERSION}; COMMIT;"
-            );
-            Ok(connection.execute_batch(&begin)?)
+    let found = match (application, version) {
+        (0, 0) if is_empty(connection)? => 0,
+        (APPLICATION, VERSION) => return Ok(()),
+        (APPLICATION, earlier) if (1..VERSION).contains(&earlier) => earlier,
+        (APPLICATION, later) => {
+            return Err(Trouble::Foreign(format!(
+                "the store has the form {later}; this version of the program knows the form {VERSION}"
+            )));
         }
-        (APPLICATION, VERSION) => Ok(()),
-        (APPLICATION, later) => Err(Trouble::Foreign(format!(
-            "the store has the form {later}; this version of the program knows the form {VERSION}"
-        ))),
-        _ => Err(Trouble::Foreign("the file is the database of another program".to_owned())),
-    }
+        _ => {
+            let foreign = "the file is the database of another program";
+            return Err(Trouble::Foreign(foreign.to_owned()));
+        }
+    };
+    let steps = STEPS[found as usize..].concat();
+    Ok(connection.execute_batch(&format!(
+        "BEGIN IMMEDIATE; {steps} PRAGMA application_id = {APPLICATION};
+         PRAGMA user_version = {VERSION}; COMMIT;"
+    ))?)
 }
 
 fn is_empty(connection: &Connection) -> Result<bool, Trouble> {
@@ -118,3 +142,32 @@ const BUSY: Duration = Duration::from_secs(5);
 
 /// How many prepared statements a connection keeps: all that there are.
 const STATEMENTS: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_of_an_earlier_form_is_brought_up_to_date_and_keeps_what_it_has() {
+        for form in 1..=STEPS.len() {
+            let db = Connection::open_in_memory().unwrap();
+            db.execute_batch(&STEPS[..form].concat()).unwrap();
+            db.execute_batch(&format!(
+                "PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {form};
+                 INSERT INTO scopes(name) VALUES('kept');"
+            ))
+            .unwrap();
+            prepare(&db).unwrap();
+            prepare(&db).unwrap();
+            let tables = |db: &Connection| {
+                let query = "SELECT group_concat(sql) FROM sqlite_schema ORDER BY name";
+                db.query_row(query, [], |row| row.get::<_, String>(0)).unwrap()
+            };
+            let new = Connection::open_in_memory().unwrap();
+            prepare(&new).unwrap();
+            assert_eq!(tables(&db), tables(&new), "from {form}");
+            let kept = "SELECT name FROM scopes";
+            assert_eq!(db.query_row(kept, [], |row| row.get::<_, String>(0)).unwrap(), "kept");
+        }
+    }
+}

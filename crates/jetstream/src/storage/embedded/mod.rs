@@ -3,12 +3,14 @@
 //! - `layout`: the tables.
 //! - `writer`: the one thread that writes, a transaction at a time for all who wait; `queue` is what waits,
 //!   `change` what a transaction consists of.
+//! - `consumers`: how far those have got who are told of commits.
 //! - `read`: everything that only reads, on connections of its own.
 //! - `wal`: what SQLite would take back at the start without a word.
 //! - `trouble`: what SQLite says, sorted by whose matter it is.
 //! - `folder`: one server at a time, and room for when the disk is full.
 
 mod change;
+mod consumers;
 mod folder;
 #[cfg(any(test, feature = "contract"))]
 pub mod fuzzing;
@@ -212,6 +214,15 @@ impl EmbeddedStorage {
         self.0.queue.push(Job { change, answer, _place: place });
         let closed = || StorageError::Failed("the store was closed".to_owned());
         answered.await.unwrap_or_else(|_| Err(closed()))
+    }
+
+    /// Asks a question that only reads.
+    async fn ask<T: Send + 'static>(
+        &self,
+        scope: Option<ScopeName>,
+        question: impl FnOnce(&Connection) -> Result<T, Trouble> + Send + 'static,
+    ) -> Result<T, StorageError> {
+        self.0.readers.ask(scope, question).await
     }
 
     async fn add_snapshot(

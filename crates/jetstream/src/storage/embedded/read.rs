@@ -314,7 +314,7 @@ pub(super) fn schemas(db: &Connection) -> Result<Vec<StoredSchema>, Trouble> {
     Ok(schemas.collect::<Result<_, _>>()?)
 }
 
-fn find_scope(db: &Connection, name: &ScopeName) -> Result<Option<i64>, Trouble> {
+pub(super) fn find_scope(db: &Connection, name: &ScopeName) -> Result<Option<i64>, Trouble> {
     let scope = "SELECT id FROM scopes WHERE name = ?1";
     Ok(db.prepare_cached(scope)?.query_row([name.as_str()], |row| row.get(0)).optional()?)
 }

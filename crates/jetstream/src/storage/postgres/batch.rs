@@ -13,7 +13,7 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Error, Statement};
 
 use super::problem::Problem;
-use super::work::{Append, Place, SessionRow, Work};
+use super::work::{Append, LetterRow, Place, SessionRow, Work};
 
 /// The statements of batches, prepared on one connection.
 pub(super) struct Statements {
@@ -25,6 +25,10 @@ pub(super) struct Statements {
     trim_log: Statement,
     trim_snapshots: Statement,
     remove: Statement,
+    follow: Statement,
+    advance: Statement,
+    letter: Statement,
+    drop_letters: Statement,
     add_schema: Statement,
 }
 
@@ -39,6 +43,10 @@ impl Statements {
             trim_log: client.prepare(TRIM_LOG).await?,
             trim_snapshots: client.prepare(TRIM_SNAPSHOTS).await?,
             remove: client.prepare(REMOVE).await?,
+            follow: client.prepare(FOLLOW).await?,
+            advance: client.prepare(ADVANCE).await?,
+            letter: client.prepare(LETTER).await?,
+            drop_letters: client.prepare(DROP_LETTERS).await?,
             add_schema: client.prepare(ADD_SCHEMA).await?,
         })
     }
@@ -222,6 +230,18 @@ impl<'a> Steps<'a> {
                 self.run(&statements.trim_snapshots, vec![scope, position]);
             }
             Work::RemoveScope { scope } => self.run(&statements.remove, vec![scope]),
+            Work::Follow { scope, consumer } => {
+                self.run(&statements.follow, vec![scope, consumer]);
+            }
+            Work::Advance { scope, consumer, revision, failing_since, letter } => {
+                self.run(&statements.advance, vec![scope, consumer, revision, failing_since]);
+                if let Some(LetterRow { after, time, key, why, text, crc }) = letter {
+                    let parameters: Parameters<'_> =
+                        vec![consumer, scope, after, revision, time, key, why, text, crc];
+                    self.run(&statements.letter, parameters);
+                }
+            }
+            Work::DropLetters(letters) => self.run(&statements.drop_letters, vec![letters]),
             Work::AddSchema { version, text } => {
                 self.run(&statements.add_schema, vec![version, text]);
             }
@@ -276,6 +296,9 @@ WITH grown AS (
 ), written AS (
     INSERT INTO jetstream.log (scope, position, entries, revision, record, crc)
     SELECT id, position, entries, last, record, crc FROM grown
+), told AS (
+    UPDATE jetstream.consumer AS c SET behind = true FROM grown
+    WHERE c.scope = grown.id AND NOT c.behind AND grown.last IS NOT NULL
 )
 SELECT jetstream.demand((SELECT count(*) FROM grown) = cardinality($1), 'JS002',
                         'a scope is not stored, or these entries do not go on where it ends')";
@@ -324,7 +347,34 @@ WHERE scope = (SELECT id FROM jetstream.scope WHERE name = $1) AND position < $2
 
 const REMOVE: &str = "
 WITH gone AS (DELETE FROM jetstream.scope WHERE name = $1 RETURNING id),
-     log AS (DELETE FROM jetstream.log WHERE scope = (SELECT id FROM gone))
+     log AS (DELETE FROM jetstream.log WHERE scope = (SELECT id FROM gone)),
+     consumers AS (DELETE FROM jetstream.consumer WHERE scope = (SELECT id FROM gone))
 DELETE FROM jetstream.snapshot WHERE scope = (SELECT id FROM gone)";
 
 const ADD_SCHEMA: &str = "INSERT INTO jetstream.model_schema (version, text) VALUES ($1, $2)";
+
+const FOLLOW: &str = "
+WITH s AS (SELECT id, revision FROM jetstream.scope WHERE name = $1),
+     begun AS (
+         INSERT INTO jetstream.consumer (scope, name, scope_name, revision, behind)
+         SELECT id, $2, $1, revision, false FROM s
+         ON CONFLICT (scope, name) DO NOTHING
+     )
+SELECT jetstream.demand((SELECT count(*) FROM s) = 1, 'JS002', 'the scope is not stored')";
+
+const ADVANCE: &str = "
+WITH moved AS (
+    UPDATE jetstream.consumer AS c
+    SET revision = $3, failing_since = $4, behind = s.revision > $3
+    FROM jetstream.scope AS s
+    WHERE s.name = $1 AND c.scope = s.id AND c.name = $2 AND c.revision <= $3
+    RETURNING 1
+)
+SELECT jetstream.demand((SELECT count(*) FROM moved) = 1, 'JS002',
+                        'the consumer does not follow the scope, or is further')";
+
+const LETTER: &str = "
+INSERT INTO jetstream.letter (consumer, scope, after, revision, time, key, why, record, crc)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+
+const DROP_LETTERS: &str = "DELETE FROM jetstream.letter WHERE id = ANY ($1::int8[])";

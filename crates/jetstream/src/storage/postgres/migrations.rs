@@ -5,7 +5,8 @@ use tokio_postgres::Client;
 use super::problem::Problem;
 
 /// Each brings the tables from the version before to its own; once released, none is ever changed.
-const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001-store.sql")];
+const MIGRATIONS: [&str; 2] =
+    [include_str!("migrations/0001-store.sql"), include_str!("migrations/0002-consumers.sql")];
 
 /// Brings the tables up to date, all or nothing. The caller owns the store, so nobody else does the same.
 pub(super) async fn migrate(client: &mut Client) -> Result<(), Problem> {

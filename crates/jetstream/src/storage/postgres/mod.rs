@@ -7,6 +7,7 @@
 mod address;
 mod batch;
 mod connection;
+mod consumers;
 mod migrations;
 mod owner;
 mod problem;

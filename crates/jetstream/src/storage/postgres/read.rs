@@ -191,7 +191,7 @@ pub(super) fn number(number: u64) -> Result<i64, StorageError> {
 }
 
 /// A count to compare a column with.
-fn bounded(number: u64) -> i64 {
+pub(super) fn bounded(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 

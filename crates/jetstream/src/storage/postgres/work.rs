@@ -36,6 +36,28 @@ pub(super) enum Work {
     SaveSessions(Vec<SessionRow>),
     /// Sessions that have ended.
     ForgetSessions(Vec<String>),
+    /// A consumer follows a scope, from its end on.
+    Follow {
+        /// The scope's name.
+        scope: String,
+        /// The consumer's.
+        consumer: String,
+    },
+    /// A consumer has got further.
+    Advance {
+        /// The scope's name.
+        scope: String,
+        /// The consumer's.
+        consumer: String,
+        /// Up to here.
+        revision: i64,
+        /// Since when it takes nothing.
+        failing_since: Option<i64>,
+        /// What it did not take.
+        letter: Option<LetterRow>,
+    },
+    /// Dead letters that were looked after.
+    DropLetters(Vec<i64>),
     /// A schema that records will be written with.
     AddSchema {
         /// Its number.
@@ -100,6 +122,17 @@ impl Commits {
     }
 }
 
+/// A dead letter's columns.
+#[derive(Debug, Clone)]
+pub(super) struct LetterRow {
+    pub(super) after: i64,
+    pub(super) time: i64,
+    pub(super) key: String,
+    pub(super) why: String,
+    pub(super) text: String,
+    pub(super) crc: i64,
+}
+
 /// A session, and what it is found by.
 #[derive(Debug, Clone)]
 pub(super) struct SessionRow {
@@ -115,7 +148,12 @@ impl Work {
             Self::Append(append) => append.record.text.len(),
             Self::SaveSessions(sessions) => sessions.iter().map(|row| row.record.text.len()).sum(),
             Self::Snapshot { text, .. } | Self::AddSchema { text, .. } => text.len(),
-            Self::Trim { .. } | Self::RemoveScope { .. } | Self::ForgetSessions(_) => 0,
+            Self::Advance { letter, .. } => letter.as_ref().map_or(0, |letter| letter.text.len()),
+            Self::Trim { .. }
+            | Self::RemoveScope { .. }
+            | Self::ForgetSessions(_)
+            | Self::Follow { .. }
+            | Self::DropLetters(_) => 0,
         }
     }
 }

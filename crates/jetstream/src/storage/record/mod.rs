@@ -11,7 +11,7 @@ mod tests;
 
 use std::fmt::Write as _;
 
-use jetstream_core::ids::{MessageIndex, Origin, Position, ScopeName};
+use jetstream_core::ids::{MessageIndex, Origin, Position, Revision, ScopeName};
 use jetstream_core::model::{Fragment, Schema};
 use jetstream_core::scope::{Answer, Entry};
 use jetstream_core::wire::encode::FragmentWriter;
@@ -39,6 +39,8 @@ pub enum Place<'a> {
     Snapshot(&'a ScopeName, Position),
     /// A session.
     Session,
+    /// What a consumer did not take of a scope, up to this revision.
+    Letter(&'a ScopeName, Revision),
 }
 
 impl Place<'_> {
@@ -49,6 +51,7 @@ impl Place<'_> {
             Self::Entries(scope, position) => (1, scope.as_str(), position),
             Self::Snapshot(scope, position) => (2, scope.as_str(), position),
             Self::Session => (3, "", Position(0)),
+            Self::Letter(scope, revision) => (4, scope.as_str(), Position(revision.0)),
         };
         hasher.update(&[kind]);
         hasher.update(&position.0.to_le_bytes());
