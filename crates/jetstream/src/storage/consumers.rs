@@ -21,6 +21,17 @@ pub struct Progress {
     pub failing_since: Option<Timestamp>,
 }
 
+/// A scope with commits that a consumer has not got.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Behind {
+    /// Its name.
+    pub scope: ScopeName,
+    /// How far the consumer has got.
+    pub got: Revision,
+    /// The scope's last commit.
+    pub last: Revision,
+}
+
 /// Counts dead letters, in the order in which they were set aside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LetterId(pub u64);
@@ -91,7 +102,7 @@ pub trait ConsumerStorage: Send + Sync + 'static {
         consumer: &'a str,
         after: Option<&'a ScopeName>,
         max: usize,
-    ) -> BoxFuture<'a, Result<Vec<ScopeName>, StorageError>>;
+    ) -> BoxFuture<'a, Result<Vec<Behind>, StorageError>>;
 
     /// From where on all commits of a scope are known that are stored: those after this revision. `None` if it
     /// was never stored.

@@ -7,8 +7,8 @@ use jetstream_core::scope::Entry;
 use tokio::sync::watch;
 
 use super::{
-    ConsumerStorage, DeadLetter, Horizon, LetterId, Moment, PastCommit, Progress, Retention,
-    ScopeSummary, Snapshot, Storage, StorageError, StorageHealth, Stored, StoredSchema,
+    Behind, ConsumerStorage, DeadLetter, Horizon, LetterId, Moment, PastCommit, Progress,
+    Retention, ScopeSummary, Snapshot, Storage, StorageError, StorageHealth, Stored, StoredSchema,
     StoredScope, StoredSession, TokenHash,
 };
 use crate::future::BoxFuture;
@@ -205,7 +205,7 @@ impl<S: Storage> ConsumerStorage for Guarded<S> {
         consumer: &'a str,
         after: Option<&'a ScopeName>,
         max: usize,
-    ) -> BoxFuture<'a, Result<Vec<ScopeName>, StorageError>> {
+    ) -> BoxFuture<'a, Result<Vec<Behind>, StorageError>> {
         self.ask(Call::Read, move |storage| storage.behind(consumer, after, max))
     }
 

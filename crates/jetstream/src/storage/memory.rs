@@ -13,8 +13,8 @@ use tokio::sync::watch;
 use super::consumers::cannot_advance;
 use super::stored::{entry_bytes, snapshot_bytes};
 use super::{
-    ConsumerStorage, DeadLetter, Horizon, Kept, LetterId, Moment, PastCommit, Progress, Retention,
-    SchemaVersion, ScopeSummary, Snapshot, Storage, StorageError, StorageHealth, Stored,
+    Behind, ConsumerStorage, DeadLetter, Horizon, Kept, LetterId, Moment, PastCommit, Progress,
+    Retention, SchemaVersion, ScopeSummary, Snapshot, Storage, StorageError, StorageHealth, Stored,
     StoredSchema, StoredScope, StoredSession, TokenHash,
 };
 use crate::future::BoxFuture;
@@ -257,11 +257,16 @@ impl Storage for MemoryStorage {
         max: usize,
     ) -> BoxFuture<'a, Result<Vec<PastCommit>, StorageError>> {
         self.answer(move |contents| {
-            let entries = contents.scopes.get(&scope.name).map(|log| &log.entries);
-            let commits = entries.into_iter().flatten().filter_map(|(version, entry)| {
+            let Some(log) = contents.scopes.get(&scope.name) else { return Ok(Vec::new()) };
+            // Most who ask are close behind the end.
+            let known = log.entries.iter().rposition(|(_, entry)| {
+                entry.commit().is_some_and(|commit| commit.revision <= after)
+            });
+            let entries = log.entries.range(known.map_or(0, |place| place + 1)..);
+            let commits = entries.filter_map(|(version, entry)| {
                 Some(PastCommit { version: *version, commit: entry.commit()?.clone() })
             });
-            Ok(commits.filter(|past| past.commit.revision > after).take(max).collect())
+            Ok(commits.take(max).collect())
         })
     }
 
@@ -393,14 +398,15 @@ impl ConsumerStorage for MemoryStorage {
         consumer: &'a str,
         after: Option<&'a ScopeName>,
         max: usize,
-    ) -> BoxFuture<'a, Result<Vec<ScopeName>, StorageError>> {
+    ) -> BoxFuture<'a, Result<Vec<Behind>, StorageError>> {
         self.answer(move |contents| {
             let from = after.map_or(Bound::Unbounded, Bound::Excluded);
             let scopes = contents.scopes.range::<ScopeName, _>((from, Bound::Unbounded));
-            let behind = scopes.filter(|(_, log)| {
-                log.consumers.get(consumer).is_some_and(|got| got.revision < log.revision)
+            let behind = scopes.filter_map(|(name, log)| {
+                let (got, last) = (log.consumers.get(consumer)?.revision, log.revision);
+                (got < last).then(|| Behind { scope: name.clone(), got, last })
             });
-            Ok(behind.map(|(name, _)| name.clone()).take(max).collect())
+            Ok(behind.take(max).collect())
         })
     }
 

@@ -28,7 +28,7 @@ use tokio::sync::watch;
 
 use crate::future::BoxFuture;
 
-pub use consumers::{ConsumerStorage, DeadLetter, LetterId, Progress};
+pub use consumers::{Behind, ConsumerStorage, DeadLetter, LetterId, Progress};
 #[cfg(feature = "embedded")]
 pub use embedded::{EmbeddedOptions, EmbeddedStorage, OpeningReport};
 pub use error::{StorageError, StorageHealth};

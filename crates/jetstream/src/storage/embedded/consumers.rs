@@ -6,7 +6,9 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::super::consumers::cannot_advance;
 use super::super::record::{Place, Record};
-use super::super::{ConsumerStorage, DeadLetter, LetterId, Progress, StorageError, StoredScope};
+use super::super::{
+    Behind, ConsumerStorage, DeadLetter, LetterId, Progress, StorageError, StoredScope,
+};
 use super::EmbeddedStorage;
 use super::change::{Change, Changes};
 use super::read::find_scope;
@@ -138,17 +140,21 @@ fn behind(
     consumer: &str,
     after: Option<&ScopeName>,
     max: usize,
-) -> Result<Vec<ScopeName>, Trouble> {
-    let query = "SELECT scope_name FROM consumers
-                 WHERE behind AND name = ?1 AND (scope_name > ?2 OR ?3)
+) -> Result<Vec<Behind>, Trouble> {
+    let query = "SELECT scope_name, revision,
+                        ifnull((SELECT revision FROM log WHERE log.scope = consumers.scope
+                                ORDER BY position DESC LIMIT 1), revision)
+                 FROM consumers WHERE behind AND name = ?1 AND (scope_name > ?2 OR ?3)
                  ORDER BY scope_name LIMIT ?4";
     let mut statement = db.prepare_cached(query)?;
     let max = i64::try_from(max).unwrap_or(i64::MAX);
     let from = after.map_or("", ScopeName::as_str);
-    let names = statement.query_map(params![consumer, from, after.is_none(), max], |row| {
-        Ok(ScopeName::from(row.get::<_, String>(0)?))
+    let behind = statement.query_map(params![consumer, from, after.is_none(), max], |row| {
+        let revision = |at| Ok::<_, rusqlite::Error>(Revision(row.get::<_, i64>(at)? as u64));
+        let scope = ScopeName::from(row.get::<_, String>(0)?);
+        Ok(Behind { scope, got: revision(1)?, last: revision(2)? })
     })?;
-    Ok(names.collect::<Result<_, _>>()?)
+    Ok(behind.collect::<Result<_, _>>()?)
 }
 
 fn past_begins(db: &Connection, scope: &ScopeName) -> Result<Option<Revision>, Trouble> {
@@ -245,7 +251,7 @@ impl ConsumerStorage for EmbeddedStorage {
         consumer: &'a str,
         after: Option<&'a ScopeName>,
         max: usize,
-    ) -> BoxFuture<'a, Result<Vec<ScopeName>, StorageError>> {
+    ) -> BoxFuture<'a, Result<Vec<Behind>, StorageError>> {
         let (consumer, after) = (consumer.to_owned(), after.cloned());
         Box::pin(self.ask(None, move |db| behind(db, &consumer, after.as_ref(), max)))
     }

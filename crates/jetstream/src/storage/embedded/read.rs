@@ -82,7 +82,7 @@ pub(super) fn load(db: &Connection, scope: &StoredScope) -> Result<Option<Stored
                   ORDER BY position DESC LIMIT 1";
     let Some(snapshot) = one_snapshot(db, scope, newest, [id])? else { return Ok(None) };
     let mut entries = Vec::new();
-    for_each_row(db, scope, id, snapshot.position, |after, version, row| {
+    for_each_row(db, scope, id, (snapshot.position, None), |after, version, row| {
         // Rows lead on from each other, and the first from the snapshot.
         let expected = Position(snapshot.position.0 + entries.len() as u64);
         if after != expected {
@@ -99,12 +99,13 @@ pub(super) fn load(db: &Connection, scope: &StoredScope) -> Result<Option<Stored
     Ok(Some(Stored { snapshot, entries }))
 }
 
-/// Gives a log's entries after a position, row by row, until it is told that it is enough.
+/// Gives a log's entries after a position, row by row, until it is told that it is enough. Rows that only lead
+/// up to a revision are passed over, if one is given.
 fn for_each_row(
     db: &Connection,
     scope: &StoredScope,
     id: i64,
-    after: Position,
+    (after, known): (Position, Option<Revision>),
     mut take: impl FnMut(Position, SchemaVersion, Vec<Entry>) -> Result<bool, Trouble>,
 ) -> Result<(), Trouble> {
     // The row that a position lies in is the last one that begins before it.
@@ -115,9 +116,11 @@ fn for_each_row(
         .query_row(params![id, after.0 as i64], |row| row.get(0))
         .optional()?;
     let rows = "SELECT position, entries, crc, record FROM log
-                WHERE scope = ?1 AND position >= ?2 ORDER BY position";
+                WHERE scope = ?1 AND position >= ?2 AND (?3 IS NULL OR revision > ?3)
+                ORDER BY position";
     let mut statement = db.prepare_cached(rows)?;
-    let mut rows = statement.query(params![id, first.unwrap_or(after.0 as i64)])?;
+    let known = known.map(|known| i64::try_from(known.0).unwrap_or(i64::MAX));
+    let mut rows = statement.query(params![id, first.unwrap_or(after.0 as i64), known])?;
     while let Some(row) = rows.next()? {
         let (position, count) = (row.get::<_, i64>(0)? as u64, row.get::<_, i64>(1)? as u64);
         if position.saturating_add(count) <= after.0 {
@@ -218,7 +221,7 @@ pub(super) fn commits(
         return Ok(found);
     }
     let near = Position(near.map_or(0, |position| position as u64));
-    for_each_row(db, scope, id, near, |_, version, row| {
+    for_each_row(db, scope, id, (near, Some(after)), |_, version, row| {
         let commits = row.iter().filter_map(Entry::commit);
         let commits = commits.filter(|commit| commit.revision > after).cloned();
         found.extend(commits.map(|commit| PastCommit { version, commit }));

@@ -9,7 +9,9 @@ use super::work::{LetterRow, Work};
 use super::{PostgresStorage, key};
 use crate::future::BoxFuture;
 use crate::storage::record::Place;
-use crate::storage::{ConsumerStorage, DeadLetter, LetterId, Progress, StorageError, StoredScope};
+use crate::storage::{
+    Behind, ConsumerStorage, DeadLetter, LetterId, Progress, StorageError, StoredScope,
+};
 
 impl PostgresStorage {
     async fn find_progress(
@@ -110,12 +112,17 @@ impl ConsumerStorage for PostgresStorage {
         consumer: &'a str,
         after: Option<&'a ScopeName>,
         max: usize,
-    ) -> BoxFuture<'a, Result<Vec<ScopeName>, StorageError>> {
+    ) -> BoxFuture<'a, Result<Vec<Behind>, StorageError>> {
         Box::pin(async move {
             let after = after.map(ToString::to_string);
             let rows =
                 self.readers.query(BEHIND, &[&consumer, &after, &bounded(max as u64)]).await?;
-            Ok(rows.iter().map(|row| row.get::<_, &str>(0).into()).collect())
+            let behind = |row: &Row| Behind {
+                scope: row.get::<_, &str>("scope_name").into(),
+                got: Revision(row.get::<_, i64>("revision").unsigned_abs()),
+                last: Revision(row.get::<_, i64>("last").unsigned_abs()),
+            };
+            Ok(rows.iter().map(behind).collect())
         })
     }
 
@@ -177,9 +184,10 @@ FROM jetstream.consumer AS c JOIN jetstream.scope AS s ON s.id = c.scope
 WHERE s.name = $1 AND c.name = $2";
 
 const BEHIND: &str = "
-SELECT scope_name FROM jetstream.consumer
-WHERE behind AND name = $1 AND ($2::text IS NULL OR scope_name > $2)
-ORDER BY scope_name LIMIT $3";
+SELECT c.scope_name, c.revision, s.revision AS last
+FROM jetstream.consumer AS c JOIN jetstream.scope AS s ON s.id = c.scope
+WHERE c.behind AND c.name = $1 AND ($2::text IS NULL OR c.scope_name > $2)
+ORDER BY c.scope_name LIMIT $3";
 
 const PAST_BEGINS: &str = "
 SELECT n.revision
