@@ -1,6 +1,8 @@
 //! What a procedure admits: a description of the ChangeSets that may call it.
 
-use super::{ChangeSet, CollectionEdit, Fragment, FragmentKind, Graph, ModelId, PropertyId, Value};
+use super::{
+    ChangeSet, CollectionEdit, Fragment, FragmentKind, Graph, ModelId, PropertyId, Sight, Value,
+};
 
 /// Describes one fragment of a procedure call.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,7 +36,16 @@ pub enum PropertyConstraint {
 ///
 /// Which fragment belongs to which constraint is found by augmenting paths (Kuhn's algorithm for
 /// bipartite matching), so the order of neither list matters.
-pub fn admits(constraints: &[Constraint], graph: &Graph, changes: &ChangeSet) -> bool {
+///
+/// `sight`: what the author sees. What it does not see is not there for a constraint either, or its answer would
+/// tell something about it.
+pub fn admits(
+    constraints: &[Constraint],
+    graph: &Graph,
+    changes: &ChangeSet,
+    sight: Option<&dyn Sight>,
+) -> bool {
+    let scene = Scene { graph, sight };
     let mut fragments = Vec::with_capacity(changes.fragments.len());
     for fragment in &changes.fragments {
         let Ok(fragment) = fragment else { return false };
@@ -50,7 +61,7 @@ pub fn admits(constraints: &[Constraint], graph: &Graph, changes: &ChangeSet) ->
     let fits: Vec<Vec<usize>> = single
         .iter()
         .map(|constraint| {
-            let fitting = fragments.iter().enumerate().filter(|(_, f)| constraint.fits(graph, f));
+            let fitting = fragments.iter().enumerate().filter(|(_, f)| constraint.fits(&scene, f));
             fitting.map(|(place, _)| place).collect()
         })
         .collect();
@@ -62,8 +73,8 @@ pub fn admits(constraints: &[Constraint], graph: &Graph, changes: &ChangeSet) ->
     }
     let rest: Vec<&Fragment> =
         fragments.iter().zip(&taken).filter(|(_, t)| t.is_none()).map(|(f, _)| *f).collect();
-    rest.iter().all(|fragment| repeated.iter().any(|c| c.fits(graph, fragment)))
-        && repeated.iter().all(|c| rest.iter().any(|fragment| c.fits(graph, fragment)))
+    rest.iter().all(|fragment| repeated.iter().any(|c| c.fits(&scene, fragment)))
+        && repeated.iter().all(|c| rest.iter().any(|fragment| c.fits(&scene, fragment)))
 }
 
 /// Finds a fragment for a constraint, moving others to other fragments if need be.
@@ -86,23 +97,23 @@ fn assign(
 }
 
 impl Constraint {
-    fn fits(&self, graph: &Graph, fragment: &Fragment) -> bool {
+    fn fits(&self, scene: &Scene<'_>, fragment: &Fragment) -> bool {
         let constrained =
             |property: &PropertyId| self.properties.iter().any(|(p, _)| p == property);
         let named = fragment.properties.iter().map(|(property, _)| property);
         let mut named = named.chain(fragment.collections.iter().map(|(property, _)| property));
         self.kind == fragment.kind
-            && graph.schema().is_a(fragment.model, self.model)
+            && scene.graph.schema().is_a(fragment.model, self.model)
             && (self.additional || named.all(constrained))
             && self
                 .properties
                 .iter()
-                .all(|(property, constraint)| constraint.fits(graph, fragment, *property))
+                .all(|(property, constraint)| constraint.fits(scene, fragment, *property))
     }
 }
 
 impl PropertyConstraint {
-    fn fits(&self, graph: &Graph, fragment: &Fragment, property: PropertyId) -> bool {
+    fn fits(&self, scene: &Scene<'_>, fragment: &Fragment, property: PropertyId) -> bool {
         let edits = fragment.collections.iter().find(|(p, _)| *p == property);
         if let Some((_, edits)) = edits {
             return self.fits_edits(edits);
@@ -113,8 +124,8 @@ impl PropertyConstraint {
         match self {
             Self::New => true,
             Self::Value(expected) => value == expected,
-            Self::Insert => is_longer(value, &present(graph, fragment, property)),
-            Self::Remove => is_longer(&present(graph, fragment, property), value),
+            Self::Insert => is_longer(value, &scene.present(fragment, property)),
+            Self::Remove => is_longer(&scene.present(fragment, property), value),
         }
     }
 
@@ -129,10 +140,27 @@ impl PropertyConstraint {
     }
 }
 
-fn present(graph: &Graph, fragment: &Fragment, property: PropertyId) -> Value {
-    match graph.object(fragment.object) {
-        Some(object) if object.model() == fragment.model => object.value(property),
-        _ => Value::References([].into()),
+/// What a call is compared with.
+struct Scene<'a> {
+    graph: &'a Graph,
+    sight: Option<&'a dyn Sight>,
+}
+
+impl Scene<'_> {
+    /// What a property holds at present, as far as the author knows; of an object that is to be added, nothing.
+    fn present(&self, fragment: &Fragment, property: PropertyId) -> Value {
+        let id = fragment.object;
+        let sees = |sight: &dyn Sight| sight.sees(id) && sight.sees_property(id, property);
+        match self.graph.object(id) {
+            Some(object)
+                if fragment.kind != FragmentKind::Add
+                    && object.model() == fragment.model
+                    && self.sight.is_none_or(sees) =>
+            {
+                object.value(property)
+            }
+            _ => Value::References([].into()),
+        }
     }
 }
 
@@ -239,7 +267,7 @@ mod tests {
         }
 
         fn admits(&self, constraints: &[Constraint], fragments: Vec<Fragment>) -> bool {
-            admits(constraints, &self.graph, &ChangeSet::atomic(fragments))
+            admits(constraints, &self.graph, &ChangeSet::atomic(fragments), None)
         }
     }
 

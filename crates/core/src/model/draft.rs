@@ -4,73 +4,20 @@
 //! applies as a whole, or is dropped.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 
 use indexmap::{IndexMap, IndexSet};
 
 use super::graph::{Field, Graph, Key, edit_sequence, field_children};
 use super::judge::{JudgeLimits, Sight};
+pub use super::plan::Plan;
+pub(crate) use super::plan::{Added, CollectionChange, FieldChange, KeyEdit, Place};
 use super::sequence::Sequence;
+use super::way::climb;
 use super::{
     CollectionEdit, ErrorCode, Fragment, FragmentKind, ModelId, Property, PropertyId, PropertyType,
-    Rejection, Scalar, Schema, Value,
+    Rejection, Schema, Value,
 };
 use crate::ids::ObjectId;
-
-/// What a graph has to do to become what a draft worked out.
-#[derive(Debug)]
-pub struct Plan {
-    pub(crate) added: Vec<Added>,
-    pub(crate) fields: IndexMap<(Key, PropertyId), FieldChange>,
-    /// How many references more (or fewer) lead from a parent to a child: `(child, parent)`.
-    pub(crate) edges: IndexMap<(Key, Key), i32>,
-    /// From which parent an object hangs from now on.
-    pub(crate) hung: Vec<(Key, Key)>,
-    /// What the root does not reach any more.
-    pub(crate) orphans: Vec<Key>,
-}
-
-/// An object that the ChangeSet creates.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Added {
-    pub(crate) key: Key,
-    pub(crate) id: ObjectId,
-    pub(crate) model: ModelId,
-}
-
-/// What becomes of a property.
-#[derive(Debug)]
-pub(crate) enum FieldChange {
-    Scalar(Option<Scalar>),
-    Scalars(Arc<[Scalar]>),
-    Reference(Option<Key>),
-    Collection(CollectionChange),
-}
-
-/// What becomes of a collection of references.
-#[derive(Debug)]
-pub(crate) enum CollectionChange {
-    /// It is replaced.
-    Whole(Box<Sequence<Key>>),
-    /// It is edited. Nobody has looked at its elements: `counts` says how often those that are named
-    /// will be in it, `length` how many there will be.
-    Edits { edits: Vec<KeyEdit>, counts: HashMap<Key, usize>, length: usize },
-}
-
-/// One edit of a collection.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum KeyEdit {
-    Insert(Key, Place),
-    Remove(Key),
-    RemoveAll(Key),
-}
-
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Place {
-    Front,
-    Behind(Key),
-    End,
-}
 
 /// What a graph would be with the fragments that were applied to it so far.
 pub(crate) struct Draft<'g> {
@@ -223,8 +170,14 @@ impl<'g> Draft<'g> {
     }
 
     /// The draft as orders for its graph, together with what hangs where now and what is gone.
-    pub(crate) fn into_plan(self, hung: Vec<(Key, Key)>, orphans: Vec<Key>) -> Plan {
+    pub(crate) fn into_plan(
+        self,
+        hung: Vec<(Key, Key)>,
+        orphans: Vec<Key>,
+        vanished: HashSet<Key>,
+    ) -> Plan {
         Plan {
+            vanished,
             added: self.added.into_values().collect(),
             fields: self.fields,
             edges: self.edges,
@@ -254,7 +207,36 @@ impl<'g> Draft<'g> {
     fn sees_place(&self, key: Key, property: PropertyId) -> bool {
         let Some(sight) = self.sight else { return true };
         let id = self.id(key);
-        self.added_ids.contains_key(&key) || (sight.sees(id) && sight.sees_property(id, property))
+        let sees = || sight.sees(id) && sight.sees_property(id, property);
+        self.added_ids.contains_key(&key) || sees() || sight.is_completed(id, property)
+    }
+
+    /// Those of these objects to which nothing leads that the author sees.
+    pub(crate) fn unseen(&self, of: impl IntoIterator<Item = Key>) -> HashSet<Key> {
+        if self.sight.is_none() {
+            return HashSet::new();
+        }
+        let mut safe = HashSet::from([self.graph.root_key()]);
+        let mut unseen = HashSet::new();
+        for key in of {
+            if !unseen.contains(&key) {
+                unseen.extend(climb(key, &mut safe, |at| self.seen_parents(at)));
+            }
+        }
+        unseen
+    }
+
+    fn seen_parents(&self, child: Key) -> Vec<Key> {
+        let parents: Vec<Key> = self.parents(child).collect();
+        let mut places = self.holders(child, &parents);
+        places.retain(|(parent, property)| self.sees_place(*parent, *property));
+        places.into_iter().map(|(parent, _)| parent).collect()
+    }
+
+    /// What was taken out of some place and stays in the graph otherwise.
+    pub(crate) fn taken(&self) -> impl Iterator<Item = Key> + '_ {
+        let taken = self.edges.iter().filter(|(_, by)| **by < 0);
+        taken.map(|((child, _), _)| *child).filter(|child| self.graph.get(*child).is_some())
     }
 
     pub(crate) fn id(&self, key: Key) -> ObjectId {
@@ -287,7 +269,7 @@ impl<'g> Draft<'g> {
             Value::Scalars(scalars) => FieldChange::Scalars(scalars.clone()),
             Value::Reference(reference) => {
                 let child = match reference {
-                    Some(id) => Some(self.target(model, property, *id)?),
+                    Some(id) => Some(self.meant(key, model, property, *id)?),
                     None => None,
                 };
                 self.set_reference(key, property, child);
@@ -295,14 +277,9 @@ impl<'g> Draft<'g> {
                 return Ok(());
             }
             Value::References(references) => {
-                let id = self.id(key);
-                let completed = self.sight.is_some_and(|sight| sight.is_completed(id, property));
                 let mut children = Vec::with_capacity(references.len());
                 for id in references.iter() {
-                    children.push(match self.graph.key(*id) {
-                        Some(child) if completed => child,
-                        _ => self.target(model, property, *id)?,
-                    });
+                    children.push(self.meant(key, model, property, *id)?);
                 }
                 self.given.extend(children.iter().map(|child| (key, property, *child)));
                 self.set_collection(key, property, &children);
@@ -311,6 +288,21 @@ impl<'g> Draft<'g> {
         };
         self.fields.insert((key, property), change);
         Ok(())
+    }
+
+    /// The object that a property is to refer to: any, where somebody who sees more has said so for the author.
+    fn meant(
+        &self,
+        key: Key,
+        model: ModelId,
+        property: PropertyId,
+        id: ObjectId,
+    ) -> Result<Key, Rejection> {
+        let completed = self.sight.is_some_and(|sight| sight.is_completed(self.id(key), property));
+        match self.graph.key(id).filter(|_| completed) {
+            Some(child) => Ok(child),
+            None => self.target(model, property, id),
+        }
     }
 
     /// The object that a property is to refer to, if it may.
@@ -403,7 +395,10 @@ impl<'g> Draft<'g> {
                         }
                     };
                     self.edit_collection(key, property, KeyEdit::Insert(child, place));
-                    self.check_length(key, property, definition)?;
+                    // What is refused for not being seen must not be refused for its length before.
+                    if self.sees_place(key, property) {
+                        self.check_length(key, property, definition)?;
+                    }
                     self.given.insert((key, property, child));
                 }
                 CollectionEdit::Remove { object } => {

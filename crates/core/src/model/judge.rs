@@ -58,7 +58,7 @@ pub trait Sight {
     fn sees(&self, object: ObjectId) -> bool;
     /// Whether a property of an object that is seen is.
     fn sees_property(&self, object: ObjectId, property: PropertyId) -> bool;
-    /// Whether a collection that the author sends whole was completed with elements that it does not see.
+    /// Whether somebody who sees more says what a property refers to, and not the author alone.
     fn is_completed(&self, _object: ObjectId, _property: PropertyId) -> bool {
         false
     }
@@ -187,14 +187,21 @@ impl<'a> Trial<'a> {
         }
         draft.finish_moves();
         let settled = settle(&draft);
-        for (place, fragment) in &standing {
-            let must_be_attached = fragment.kind == FragmentKind::Add
-                || (fragment.kind == FragmentKind::MoveChange && draft.is_moved(fragment.object));
-            let Some((key, _)) = draft.resolve(fragment.object) else { continue };
-            if must_be_attached && settled.unreachable.contains(&key) {
-                let id = fragment.object;
+        let must_be_attached = |fragment: &Fragment| {
+            fragment.kind == FragmentKind::Add
+                || (fragment.kind == FragmentKind::MoveChange && draft.is_moved(fragment.object))
+        };
+        let attached = standing.iter().filter(|(_, fragment)| must_be_attached(fragment));
+        let attached: Vec<_> = attached
+            .filter_map(|(place, fragment)| {
+                Some((*place, fragment.object, draft.resolve(fragment.object)?.0))
+            })
+            .collect();
+        let unseen = draft.unseen(attached.iter().map(|(.., key)| *key).chain(draft.taken()));
+        for (place, id, key) in attached {
+            if settled.unreachable.contains(&key) || unseen.contains(&key) {
                 let failure = format!("the root does not reach {id} when the message ends");
-                self.fail(*place, Rejection::fragment(failure));
+                self.fail(place, Rejection::fragment(failure));
                 failed = true;
             }
         }
@@ -203,7 +210,7 @@ impl<'a> Trial<'a> {
         }
         let touched = draft.touched();
         let orphans = settled.unreachable.into_iter().collect();
-        Some(Passed { plan: Some(draft.into_plan(settled.hung, orphans)), touched })
+        Some(Passed { plan: Some(draft.into_plan(settled.hung, orphans, unseen)), touched })
     }
 
     fn fail(&mut self, place: usize, failure: Rejection) {
@@ -673,7 +680,8 @@ mod tests {
         let settled = settle(&draft);
         assert_eq!(settled.unreachable.len(), 1);
         assert_eq!(settled.hung.len(), 0);
-        let plan = draft.into_plan(settled.hung, settled.unreachable.into_iter().collect());
+        let orphans = settled.unreachable.into_iter().collect();
+        let plan = draft.into_plan(settled.hung, orphans, HashSet::new());
         assert_eq!((plan.edges.len(), plan.fields.len(), plan.orphans.len()), (1, 1, 1));
     }
 }

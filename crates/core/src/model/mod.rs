@@ -36,5 +36,7 @@ pub mod draft;
 pub mod effects;
 pub mod graph;
 pub mod judge;
+mod plan;
 pub mod sequence;
 mod settle;
+pub(crate) mod way;

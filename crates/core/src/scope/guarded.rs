@@ -1,14 +1,54 @@
 //! A scope with rules: what its members may do and see, where the scope asks for it.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use super::access::{Claims, Glimpse, judge_with_rights};
 use super::pending::{Amended, Arrival};
 use super::{Output, Scope, refuse_all, tell};
-use crate::ids::MemberId;
+use crate::ids::{MemberId, ObjectId};
 use crate::model::prospect::Prospect;
-use crate::model::{ChangeSet, ErrorCode, Judgement, Rejection, judge};
+use crate::model::{
+    ChangeSet, ErrorCode, Judgement, PropertyId, Rejection, Sight, Value, judge, judge_by_sight,
+};
 use crate::time::Now;
+
+/// What an author sees, where a ChangeSet was judged by that before: what it refers to may since be something
+/// that only others see.
+struct Beyond<'a> {
+    sight: &'a dyn Sight,
+    said: HashSet<(ObjectId, PropertyId)>,
+}
+
+impl Sight for Beyond<'_> {
+    fn sees(&self, object: ObjectId) -> bool {
+        self.sight.sees(object)
+    }
+
+    fn sees_property(&self, object: ObjectId, property: PropertyId) -> bool {
+        self.sight.sees_property(object, property)
+    }
+
+    fn is_completed(&self, object: ObjectId, property: PropertyId) -> bool {
+        self.said.contains(&(object, property))
+    }
+}
+
+impl Beyond<'_> {
+    /// Collections that were sent whole stand in the ChangeSet with what its author does not see of them.
+    fn said(meant: &ChangeSet, amended: &Amended) -> HashSet<(ObjectId, PropertyId)> {
+        let mut said = HashSet::new();
+        for (place, fragment) in meant.fragments.iter().enumerate() {
+            let Ok(fragment) = fragment else { continue };
+            let set = fragment.properties.iter();
+            let whole = set.filter(|(_, value)| matches!(value, Value::References(_)));
+            let others = amended.get(&place).into_iter().flatten();
+            let properties = whole.map(|(property, _)| property).chain(others);
+            said.extend(properties.map(|property| (fragment.object, *property)));
+        }
+        said
+    }
+}
 
 impl Scope {
     /// What a member means by what it sent, read against what it can have seen.
@@ -29,14 +69,14 @@ impl Scope {
         meant: Cow<'a, ChangeSet>,
     ) -> (Cow<'a, ChangeSet>, Judgement) {
         let Some(classes) = &self.classes else {
-            let judgement = match self.admit(&meant) {
+            let judgement = match self.admit(&meant, None) {
                 Ok(()) => judge(&self.graph, &meant, &self.limits),
                 Err(refusal) => refuse_all(&meant, &refusal),
             };
             return (meant, judgement);
         };
         let (meant, completed) = classes.meant(&self.graph, member, meant);
-        let admitted = self.admit(&classes.blinded(member, &meant));
+        let admitted = self.admit(&meant, classes.sight(member));
         let judgement = match (admitted, classes.author(member, completed)) {
             (Ok(()), Some(author)) => judge_with_rights(&self.graph, &meant, &self.limits, &author),
             (Err(refusal), _) => refuse_all(&meant, &refusal),
@@ -53,7 +93,7 @@ impl Scope {
         meant: Cow<'a, ChangeSet>,
     ) -> (Cow<'a, ChangeSet>, Result<(), Rejection>) {
         if self.classes.is_none() {
-            let admitted = self.admit(&meant);
+            let admitted = self.admit(&meant, None);
             return (meant, admitted);
         }
         let (mut meant, judgement) = self.judge(member, meant);
@@ -63,6 +103,20 @@ impl Scope {
             }
         }
         (meant, Ok(()))
+    }
+
+    /// Judges what somebody else has made of a ChangeSet that its author may apply: by what the author sees,
+    /// but for the values that were put into it.
+    pub(super) fn judge_amended(
+        &self,
+        member: MemberId,
+        meant: &ChangeSet,
+        amended: &Amended,
+    ) -> Judgement {
+        let sight = self.classes.as_ref().and_then(|classes| classes.sight(member));
+        let Some(sight) = sight else { return judge(&self.graph, meant, &self.limits) };
+        let beyond = Beyond { sight, said: Beyond::said(meant, amended) };
+        judge_by_sight(&self.graph, meant, &self.limits, Some(&beyond))
     }
 
     /// Leaves out of the reply what its author may not see: defaults, and values from elsewhere.

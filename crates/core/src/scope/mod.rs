@@ -19,7 +19,7 @@ mod state;
 mod tell;
 mod told;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use indexmap::IndexSet;
@@ -30,7 +30,7 @@ use crate::ids::{
 use crate::model::constraint::admits;
 use crate::model::{
     ChangeSet, ErrorCode, Fragment, FragmentKind, Graph, JudgeLimits, Judgement, PropertyId,
-    Rejection, judge,
+    Rejection, Sight, judge,
 };
 use crate::time::{Millis, Now, sooner};
 use crate::wire::encode;
@@ -355,7 +355,13 @@ impl Scope {
         let ToTell { commit, bodies, audiences, expelled, .. } = told;
         match audiences {
             None => {
-                let to = except.map_or(Listeners::All, Listeners::AllBut);
+                let gone = expelled.iter().map(|(member, _)| *member);
+                let others: BTreeSet<MemberId> = gone.chain(except).collect();
+                let to = match (expelled.is_empty(), except) {
+                    (true, None) => Listeners::All,
+                    (true, Some(author)) => Listeners::AllBut(author),
+                    (false, _) => Listeners::AllButThese(Arc::new(others)),
+                };
                 self.pass(Output::Broadcast { commit, to, bodies }, out);
             }
             Some(audiences) => {
@@ -418,7 +424,7 @@ impl Scope {
     }
 
     /// Whether a call of a procedure is one that the procedure admits.
-    fn admit(&self, changes: &ChangeSet) -> Result<(), Rejection> {
+    fn admit(&self, changes: &ChangeSet, sight: Option<&dyn Sight>) -> Result<(), Rejection> {
         let Some(name) = &changes.procedure else { return Ok(()) };
         // The texts are those that the original's clients know.
         let refuse =
@@ -431,7 +437,7 @@ impl Scope {
         }
         match self.options.procedures.get(name) {
             None => refuse(format!("No such procedure '{method}' for model '{model}'")),
-            Some(procedure) if !admits(&procedure.constraints, &self.graph, changes) => {
+            Some(procedure) if !admits(&procedure.constraints, &self.graph, changes, sight) => {
                 refuse("Changes do not match the procedure constraints".to_owned())
             }
             Some(_) => Ok(()),
@@ -479,7 +485,7 @@ impl Scope {
         let (audiences, supplement, expelled) = (None, None, Vec::new());
         let mut told = ToTell { commit, bodies, audiences, supplement, expelled };
         if let (Some(classes), Some(step)) = (&mut self.classes, step) {
-            told.expelled = classes.expelled(&self.graph, &step);
+            told.expelled = classes.expel(&self.graph, &step);
             if classes.narrow() {
                 let (supplement, audiences) =
                     classes.follow(&self.graph, &step, author, &told.bodies);

@@ -9,9 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use crate::ids::{MemberId, MessageIndex, ObjectId, Origin, Revision, Ticket};
-use crate::model::{
-    ChangeSet, ErrorCode, Fragment, ProcedureName, PropertyId, Rejection, Value, judge,
-};
+use crate::model::{ChangeSet, ErrorCode, Fragment, ProcedureName, PropertyId, Rejection, Value};
 use crate::time::{Millis, Now};
 
 use super::members::Member;
@@ -314,7 +312,7 @@ impl Scope {
         let mut meant = meant.into_owned();
         let amended = open.amend(&mut meant, verdict);
         let judgement = match admitted {
-            Ok(()) => judge(&self.graph, &meant, &self.limits),
+            Ok(()) => self.judge_amended(*member, &meant, &amended),
             Err(refusal) => refuse_all(&meant, &refusal),
         };
         self.conclude(now, &open.asked, &meant, judgement, &amended, out);

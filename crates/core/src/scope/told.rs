@@ -209,7 +209,8 @@ impl Told {
         let Some(record) = self.members.get(&member) else { return changes };
         for index in 0..changes.fragments.len() {
             let Ok(fragment) = &changes.fragments[index] else { continue };
-            let Some(object) = graph.object(fragment.object) else { continue };
+            let seen = graph.object(fragment.object).filter(|o| glimpse.sees(o.id()));
+            let Some(object) = seen else { continue };
             if object.model() != fragment.model {
                 continue;
             }

@@ -18,7 +18,7 @@ use jetstream_core::model::prospect::ProspectObject;
 use jetstream_core::model::{ModelId, PropertyId, Schema};
 use jetstream_core::scope::Claims;
 use jetstream_core::scope::access::{
-    AccessPolicy, Case, ClassKey, Denial, Hidden, Rights, ScopeFacts,
+    AccessPolicy, Case, ClassKey, Denial, FetchesBy, Hidden, Rights, ScopeFacts,
 };
 use serde_json::{Value as Json, json};
 
@@ -317,8 +317,17 @@ impl Rights for Bound {
         self.rules.read.looks_at("root")
     }
 
-    fn fetches_by_root(&self) -> bool {
-        self.rules.fetch.as_ref().is_some_and(|rule| rule.looks_at("root"))
+    fn hides(&self, model: ModelId, property: PropertyId) -> Option<String> {
+        let rule = self.rules.read.of(model, Some(property))?;
+        Some(rule.name.clone())
+    }
+
+    fn fetches_by(&self) -> FetchesBy {
+        match &self.rules.fetch {
+            Some(rule) if rule.expression.uses().follows() => FetchesBy::Objects,
+            Some(rule) if rule.looks_at("root") => FetchesBy::Root,
+            _ => FetchesBy::Nothing,
+        }
     }
 
     fn class(&self) -> Option<ClassKey> {

@@ -160,6 +160,7 @@ impl Check<'_> {
             self.mistake(id, message, Some(help));
             return Kind::Any;
         }
+        self.uses.follows |= referred && known.is_some();
         match known {
             Some((_, property)) => Kind::of(&schema, property),
             None if name == "uuid" || name == "clsName" => Kind::Text,

@@ -98,6 +98,7 @@ pub struct Expression {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Uses {
     fields: BTreeMap<String, Option<BTreeSet<String>>>,
+    follows: bool,
 }
 
 impl Uses {
@@ -109,6 +110,11 @@ impl Uses {
     /// The fields of a variable that are looked at; `None`: it is used as a whole.
     pub fn fields(&self, variable: &str) -> Option<&BTreeSet<String>> {
         self.fields.get(variable)?.as_ref()
+    }
+
+    /// Whether values are looked at of objects that others refer to.
+    pub const fn follows(&self) -> bool {
+        self.follows
     }
 
     fn note(&mut self, variable: &str, field: Option<&str>) {

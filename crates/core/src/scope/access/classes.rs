@@ -7,11 +7,11 @@ use std::sync::Arc;
 use super::judging::{Author, Completed};
 use super::passage::{Passage, clip_fragment};
 use super::view::{Glimpse, Step, View};
-use super::{Access, Claims, ClassKey, Denial, Rights};
+use super::{Access, Claims, ClassKey, Denial, FetchesBy, Rights};
 use crate::ids::{MemberId, ObjectId, SharedText};
 use crate::model::prospect::Prospect;
 use crate::model::{
-    ChangeSet, CollectionEdit, Fragment, FragmentKind, Graph, PropertyId, Rejection, Sight, Value,
+    ChangeSet, CollectionEdit, Fragment, Graph, PropertyId, Rejection, Sight, Value,
 };
 use crate::scope::Bodies;
 use crate::scope::state::{encode_state, encode_view};
@@ -127,21 +127,26 @@ impl Classes {
         Ok(encoded(graph, &fragments, dialect))
     }
 
-    /// The members who may not be here any more, now that the root has changed.
-    pub(in crate::scope) fn expelled(
-        &self,
+    /// Lets those go who may not be here any more after a commit. They are not told of it.
+    pub(in crate::scope) fn expel(
+        &mut self,
         graph: &Graph,
         step: &Step,
     ) -> Vec<(MemberId, Rejection)> {
-        if !step.changed.contains_key(&graph.root()) {
-            return Vec::new();
-        }
-        let by_root = self.members.iter().filter(|(_, guest)| guest.rights.fetches_by_root());
-        let denied = by_root.filter_map(|(member, guest)| {
+        let by = match step.changed.contains_key(&graph.root()) {
+            true => FetchesBy::Root,
+            false => FetchesBy::Objects,
+        };
+        let asked = self.members.iter().filter(|(_, guest)| guest.rights.fetches_by() >= by);
+        let denied = asked.filter_map(|(member, guest)| {
             let denial = may_fetch(graph, &*guest.rights).err()?;
             Some((*member, denial.rejection(guest.is_known)))
         });
-        denied.collect()
+        let denied: Vec<_> = denied.collect();
+        for (member, _) in &denied {
+            self.leave(*member);
+        }
+        denied
     }
 
     /// The state as a member sees it.
@@ -208,25 +213,9 @@ impl Classes {
         (changes, completed)
     }
 
-    /// The same ChangeSet for those who look at objects without knowing who asks: what its author does not see
-    /// is nobody's.
-    pub(in crate::scope) fn blinded<'a>(
-        &self,
-        member: MemberId,
-        changes: &'a ChangeSet,
-    ) -> Cow<'a, ChangeSet> {
-        let Some(view) = self.view(member) else { return Cow::Borrowed(changes) };
-        let mut blinded = Cow::Borrowed(changes);
-        for place in 0..changes.fragments.len() {
-            let Ok(fragment) = &changes.fragments[place] else { continue };
-            if fragment.kind != FragmentKind::Add
-                && !view.sees(fragment.object)
-                && let Ok(fragment) = &mut blinded.to_mut().fragments[place]
-            {
-                fragment.object = ObjectId::NIL;
-            }
-        }
-        blinded
+    /// What a member sees; `None`: everything.
+    pub(in crate::scope) fn sight(&self, member: MemberId) -> Option<&dyn Sight> {
+        self.view(member).map(|view| view as &dyn Sight)
     }
 
     /// Whether there may be something that a member does not see.
@@ -245,6 +234,10 @@ impl Classes {
         member: MemberId,
         fragments: Vec<Fragment>,
     ) -> Vec<Fragment> {
+        // Who is no member any more is told nothing.
+        if !self.members.contains_key(&member) {
+            return Vec::new();
+        }
         let Some(view) = self.view(member) else { return fragments };
         fragments.into_iter().filter_map(|fragment| clip_fragment(view, fragment)).collect()
     }

@@ -14,6 +14,7 @@ use super::view::{View, places_of};
 use super::{Case, Denial, Rights};
 use crate::ids::ObjectId;
 use crate::model::draft::Plan;
+use crate::model::graph::Key;
 use crate::model::prospect::Prospect;
 use crate::model::{
     ChangeSet, Fragment, FragmentKind, Graph, JudgeLimits, Judgement, PropertyId, Rejection, Sight,
@@ -93,6 +94,8 @@ struct Rules<'a> {
     before: Prospect<'a>,
     after: Prospect<'a>,
     plan: &'a Plan,
+    /// What the plan takes out of the scope.
+    gone: HashSet<Key>,
     /// The fragments that would be applied, with their places.
     accepted: Vec<(usize, &'a Fragment)>,
     /// The properties of objects that fragments name.
@@ -120,11 +123,15 @@ impl<'a> Rules<'a> {
         let named = named.collect();
         let procedure = changes.procedure.as_ref().map_or("", |name| name.as_str());
         let (before, after) = (Prospect::present(graph), Prospect::with(graph, plan));
-        Self { graph, before, after, plan, accepted, named, author, procedure }
+        let gone = plan.orphans.iter().copied().collect();
+        Self { graph, before, after, plan, gone, accepted, named, author, procedure }
     }
 
     fn refused(&self) -> Vec<(usize, Rejection)> {
-        let judged = self.accepted.iter().map(|(place, fragment)| (*place, self.judge(fragment)));
+        let judged = self.accepted.iter().map(|(place, fragment)| {
+            self.author.rights.begin(*place);
+            (*place, self.judge(fragment))
+        });
         let refused = judged.filter_map(|(place, result)| Some((place, result.err()?)));
         refused.map(|(place, denial)| (place, denial.rejection(self.author.is_known))).collect()
     }
@@ -132,16 +139,16 @@ impl<'a> Rules<'a> {
     fn judge(&self, fragment: &Fragment) -> Result<(), Denial> {
         let rights = self.author.rights;
         let id = fragment.object;
-        // Nothing is asked about an object that is on its way out.
         let Some(case) = self.case(id) else { return Ok(()) };
+        // First of all: what the other rules say depends on what is there.
+        for property in places_named(fragment) {
+            self.visible(&case, property)?;
+        }
         match fragment.kind {
             FragmentKind::Add => rights.add(&case)?,
             FragmentKind::Remove => return self.remove(id),
             FragmentKind::Change | FragmentKind::MoveChange if self.after.adds(id) => {}
             FragmentKind::Change | FragmentKind::MoveChange => self.change(fragment, &case)?,
-        }
-        for property in places_named(fragment) {
-            self.visible(&case, property)?;
         }
         Ok(())
     }
@@ -213,9 +220,10 @@ impl<'a> Rules<'a> {
         Ok(())
     }
 
+    /// Whether an object is gone, as the author sees it: an answer must not tell that something hidden keeps it.
     fn leaves(&self, id: ObjectId) -> bool {
         let key = self.graph.key(id);
-        key.is_some_and(|key| self.plan.orphans.contains(&key))
+        key.is_some_and(|key| self.gone.contains(&key) || self.plan.vanished.contains(&key))
     }
 
     /// What may not be read may not be written either: an answer would tell something about it.
@@ -234,7 +242,8 @@ impl<'a> Rules<'a> {
         }
         let model = case.object.definition();
         let place = format!("{}.{}", model.name(), model.property(property).name());
-        Err(Denial { action: format!("read {place:?}"), rule: Some(format!("read.{place:?}")) })
+        let rule = self.author.rights.hides(case.object.model(), property);
+        Err(Denial { action: format!("read {place:?}"), rule })
     }
 }
 

@@ -28,7 +28,7 @@ use smallvec::SmallVec;
 
 use crate::ids::ScopeName;
 use crate::model::prospect::ProspectObject;
-use crate::model::{ErrorCode, PropertyId, Rejection};
+use crate::model::{ErrorCode, ModelId, PropertyId, Rejection};
 
 pub(super) use classes::{Audience, Classes};
 pub(super) use judging::judge_with_rights;
@@ -94,6 +94,10 @@ pub trait AccessPolicy: fmt::Debug + Send + Sync {
 
 /// What one session may do in one scope.
 pub trait Rights: fmt::Debug + Send + Sync {
+    /// The questions that follow are about the fragment at this place, until the next one is named. For those who
+    /// keep a record.
+    fn begin(&self, _fragment: usize) {}
+
     /// Whether it may be a member at all. `root` is the scope's root as it is.
     ///
     /// # Errors
@@ -131,15 +135,30 @@ pub trait Rights: fmt::Debug + Send + Sync {
     /// [`reads_by_root`](Self::reads_by_root).
     fn hidden(&self, root: ProspectObject<'_>, object: ProspectObject<'_>) -> Option<Hidden>;
 
+    /// The rule that decides whether a property of an object of this model may be read, for refusals; `None`:
+    /// none.
+    fn hides(&self, model: ModelId, property: PropertyId) -> Option<String>;
+
     /// Whether what it may read depends on the root's values.
     fn reads_by_root(&self) -> bool;
 
-    /// Whether whether it may be a member depends on the root's values.
-    fn fetches_by_root(&self) -> bool;
+    /// What may end its membership.
+    fn fetches_by(&self) -> FetchesBy;
 
     /// What it reads by: sessions whose class is equal see the same, whatever the objects are. `None`: it
     /// may read everything.
     fn class(&self) -> Option<ClassKey>;
+}
+
+/// What the answer to [`Rights::fetch`] depends on, beside who asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FetchesBy {
+    /// On nothing: who was let in stays.
+    Nothing,
+    /// On the root's own values.
+    Root,
+    /// On those of other objects, too. It is asked again with every commit.
+    Objects,
 }
 
 /// The properties of an object that are hidden.

@@ -14,6 +14,7 @@ use super::{Hidden, Rights};
 use crate::ids::ObjectId;
 use crate::model::draft::Plan;
 use crate::model::prospect::Prospect;
+use crate::model::way::climb;
 use crate::model::{Graph, ObjectRef, PropertyId, Sight, Value};
 
 /// What a class of sessions sees.
@@ -94,6 +95,11 @@ impl Turn {
 pub(in crate::scope) struct Glimpse<'a>(pub(super) Option<&'a View>);
 
 impl Glimpse<'_> {
+    /// Whether the member knows of an object.
+    pub(in crate::scope) fn sees(self, id: ObjectId) -> bool {
+        self.0.is_none_or(|view| view.sees(id))
+    }
+
     /// A value as the member sees it.
     pub(in crate::scope) fn clip(self, value: Value) -> Value {
         match self.0 {
@@ -221,38 +227,16 @@ impl View {
             if !self.sees(id) || safe.contains(&id) {
                 continue;
             }
-            for lost in self.climb(graph, id, &mut safe) {
+            let lost = climb(id, &mut safe, |at| {
+                graph.object(at).map_or_else(Vec::new, |object| self.holders(object).collect())
+            });
+            for lost in lost {
                 if let Some(object) = graph.object(lost) {
                     loose.extend(self.children(object));
                 }
                 self.remove(lost, turn);
             }
         }
-    }
-
-    /// Goes from an object towards the root. If it gets there, the way is safe; if not, all that it met is
-    /// cut off, and comes back.
-    fn climb(&self, graph: &Graph, id: ObjectId, safe: &mut HashSet<ObjectId>) -> Vec<ObjectId> {
-        let mut came_from: IndexMap<ObjectId, Option<ObjectId>> = IndexMap::from([(id, None)]);
-        let mut stack = vec![id];
-        while let Some(at) = stack.pop() {
-            if safe.contains(&at) {
-                let mut step = Some(at);
-                while let Some(id) = step {
-                    safe.insert(id);
-                    step = came_from.get(&id).copied().flatten();
-                }
-                return Vec::new();
-            }
-            let Some(object) = graph.object(at) else { continue };
-            for parent in self.holders(object) {
-                if !came_from.contains_key(&parent) {
-                    came_from.insert(parent, Some(at));
-                    stack.push(parent);
-                }
-            }
-        }
-        came_from.into_keys().collect()
     }
 
     /// Takes in what may be read and what something that is seen leads to, and what is below it.

@@ -5,7 +5,7 @@ use crate::model::CollectionEdit;
 
 /// Mallory sees up to level 1. 1 is public, 2 is hidden below it, 3 is hidden below the root and holds the
 /// public 4, 5 is Mallory's own.
-fn world() -> World {
+pub(super) fn world() -> World {
     let mut world = World::new(Levels::default());
     let fragments = [
         world.change(0).children(&[1, 3, 5]).set("label", "closed").build(),
@@ -28,14 +28,14 @@ fn world() -> World {
     world
 }
 
-const MALLORY: u64 = 1;
+pub(super) const MALLORY: u64 = 1;
 /// Mallory with a client of the original.
-const OLD: u64 = 2;
+pub(super) const OLD: u64 = 2;
 /// An id that nobody has.
-const UNKNOWN: u128 = 77;
+pub(super) const UNKNOWN: u128 = 77;
 
 /// What is said about a hidden object is what is said about one that is not there.
-fn alike(attack: impl Fn(&World, u128) -> Vec<Fragment>) {
+pub(super) fn alike(attack: impl Fn(&World, u128) -> Vec<Fragment>) {
     for hidden in [2, 3, 4] {
         for member in [MALLORY, OLD] {
             let answer = |target: u128| {
@@ -218,7 +218,7 @@ fn an_add_with_the_id_of_a_hidden_object_changes_nothing() {
 #[test]
 fn a_collection_that_is_sent_whole_keeps_what_its_author_cannot_see() {
     for member in [MALLORY, OLD] {
-        let mut world = World::new(Levels { lenient: true });
+        let mut world = World::new(Levels::lenient());
         let fragments = [
             world.change(0).children(&[1, 2, 3, 4]).set("label", "closed").build(),
             world.add(1).build(),
@@ -250,7 +250,7 @@ fn a_collection_that_is_sent_whole_keeps_what_its_author_cannot_see() {
 
 #[test]
 fn a_move_leaves_the_places_that_its_author_cannot_see() {
-    let mut world = World::new(Levels { lenient: true });
+    let mut world = World::new(Levels::lenient());
     let fragments = [
         world.change(0).children(&[1, 2, 3]).set("label", "closed").build(),
         world.add(1).children(&[4]).build(),
@@ -283,7 +283,7 @@ fn a_hidden_property_can_be_neither_written_nor_emptied_nor_guessed() {
         let change = world.change(1).set("secret", value).build();
         assert!(world.replies(MALLORY, [change])[0].starts_with("forbidden"));
     }
-    let mut world = World::new(Levels { lenient: true });
+    let mut world = World::new(Levels::lenient());
     let fragments =
         [world.change(0).children(&[1]).build(), world.add(1).set("secret", "s").build()];
     world.update(fragments);

@@ -2,8 +2,11 @@
 
 mod attacks;
 mod never_told;
+mod oracles;
+mod passages;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Map, Value as Json, json};
 
@@ -11,18 +14,29 @@ use super::*;
 use crate::ids::{MemberId, MessageIndex, ObjectId, SessionId, Ticket};
 use crate::model::prospect::Prospect;
 use crate::model::{
-    ChangeSet, Fragment, FragmentKind, Graph, ModelId, Property, Scalar, Schema, Value as Held,
+    ChangeSet, Fragment, FragmentKind, Graph, Lifetime, ModelId, Property, Scalar, Schema,
+    Value as Held,
 };
 use crate::scope::{Input, Options, Output, Scope};
 use crate::time::Now;
 use crate::wire::message::Dialect;
 
-/// Rules without a language: an object is seen up to a level, and by its owner always; its secret by nobody
-/// else; objects are changed and removed by their owners.
+/// Rules without a language: an object is seen up to a level, and by its owner always; what is private of it
+/// by nobody else; objects are changed and removed by their owners.
 #[derive(Debug, Default)]
 struct Levels {
     /// Everybody may change everything.
     lenient: bool,
+    /// Everybody may read everything.
+    open: bool,
+    /// How many fragments were asked about.
+    asked: Arc<AtomicUsize>,
+}
+
+impl Levels {
+    fn lenient() -> Self {
+        Self { lenient: true, ..Self::default() }
+    }
 }
 
 #[derive(Debug)]
@@ -30,17 +44,20 @@ struct Visitor {
     user: String,
     level: f64,
     lenient: bool,
+    open: bool,
+    asked: Arc<AtomicUsize>,
 }
 
 impl AccessPolicy for Levels {
     fn rights(&self, claims: &Claims, _: &ScopeFacts) -> Arc<dyn Rights> {
         let user = claims.entries().get("user").and_then(Json::as_str).unwrap_or_default();
         let level = claims.entries().get("level").and_then(Json::as_f64).unwrap_or_default();
-        Arc::new(Visitor { user: user.to_owned(), level, lenient: self.lenient })
+        let (lenient, open, asked) = (self.lenient, self.open, self.asked.clone());
+        Arc::new(Visitor { user: user.to_owned(), level, lenient, open, asked })
     }
 
     fn narrows(&self) -> bool {
-        true
+        !self.open
     }
 }
 
@@ -62,8 +79,14 @@ impl Visitor {
 }
 
 impl Rights for Visitor {
-    fn fetch(&self, _: ProspectObject<'_>) -> Result<(), Denial> {
-        if self.level >= 0.0 {
+    fn begin(&self, _: usize) {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn fetch(&self, root: ProspectObject<'_>) -> Result<(), Denial> {
+        let (next, _) = root.definition().find("next").unwrap();
+        let notice = root.reference(next).and_then(|notice| text(notice, "label"));
+        if self.level >= 0.0 && notice != Some(format!("without {}", self.user)) {
             return Ok(());
         }
         Err(Denial { action: "fetch it".to_owned(), rule: Some("fetch".to_owned()) })
@@ -86,8 +109,10 @@ impl Rights for Visitor {
     }
 
     fn hidden(&self, root: ProspectObject<'_>, object: ProspectObject<'_>) -> Option<Hidden> {
-        let (secret, _) = object.definition().find("secret").unwrap();
         let more = if text(root, "label").as_deref() == Some("open") { 1.0 } else { 0.0 };
+        if &**object.definition().name() == "Sealed" && self.level < ADMIN {
+            return None;
+        }
         if self.level >= ADMIN || self.owns(object) {
             return Some(Hidden::new());
         }
@@ -96,19 +121,28 @@ impl Rights for Visitor {
             Some(Scalar::Number(level)) => *level,
             _ => 0.0,
         };
-        (level <= self.level + more).then(|| [secret].into_iter().collect())
+        let private = ["secret", "pin", "drawer"];
+        let private = private.map(|name| object.definition().find(name).unwrap().0);
+        (level <= self.level + more).then(|| private.into_iter().collect())
     }
 
     fn reads_by_root(&self) -> bool {
         true
     }
 
-    fn fetches_by_root(&self) -> bool {
-        false
+    fn hides(&self, model: ModelId, property: PropertyId) -> Option<String> {
+        let schema = schema();
+        let name = schema.model(model).property(property).name();
+        Some(format!("read.\"Node.{name}\""))
+    }
+
+    fn fetches_by(&self) -> FetchesBy {
+        FetchesBy::Objects
     }
 
     fn class(&self) -> Option<ClassKey> {
-        (self.level < ADMIN).then(|| ClassKey(format!("{}/{}", self.user, self.level).into()))
+        (self.level < ADMIN && !self.open)
+            .then(|| ClassKey(format!("{}/{}", self.user, self.level).into()))
     }
 }
 
@@ -128,7 +162,12 @@ fn schema() -> Schema {
             .property("secret", "String")
             .property("children", "[Node]")
             .property("next", "Node")
+            .property("pin", "Node")
+            .property("drawer", "[Node]")
     });
+    let schema = schema
+        .model("Sealed", |m| m.extends("Node"))
+        .model("Cursor", |m| m.extends("Node").lifetime(Lifetime::Session));
     schema.build().unwrap()
 }
 
@@ -154,11 +193,15 @@ struct World {
 
 impl World {
     fn new(policy: Levels) -> Self {
+        Self::with(policy, |_| Options::default())
+    }
+
+    fn with(policy: Levels, options: impl FnOnce(&Schema) -> Options) -> Self {
         let schema = Arc::new(schema());
         let (node, _) = schema.find("Node").unwrap();
         let scope = ScopeFacts { name: "nodes".into(), params: BTreeMap::new() };
         let access = Access { policy: Arc::new(policy), scope: Arc::new(scope) };
-        let options = Options { access: Some(access), ..Options::default() };
+        let options = Options { access: Some(access), ..options(&schema) };
         let scope = Scope::new(Graph::new(schema.clone(), id(0), node), options);
         Self { scope, schema, node, out: Vec::new(), messages: 0 }
     }
@@ -173,6 +216,12 @@ impl World {
 
     fn add(&self, number: u128) -> Node<'_> {
         self.node(FragmentKind::Add, number)
+    }
+
+    /// An object of a submodel.
+    fn add_of(&self, model: &str, number: u128) -> Node<'_> {
+        let (model, _) = self.schema.find(model).unwrap();
+        Node { world: self, fragment: Fragment::new(FragmentKind::Add, id(number), model) }
     }
 
     fn change(&self, number: u128) -> Node<'_> {
@@ -211,8 +260,12 @@ impl World {
         member: u64,
         fragments: impl IntoIterator<Item = Fragment>,
     ) -> Vec<String> {
+        self.answers(member, ChangeSet::new(fragments))
+    }
+
+    fn answers(&mut self, member: u64, changes: ChangeSet) -> Vec<String> {
         self.take();
-        self.sync(member, ChangeSet::new(fragments));
+        self.sync(member, changes);
         let outputs = self.take();
         let reply = outputs.iter().find_map(|output| match output {
             Output::Reply { body, .. } => Some(body.clone()),
@@ -230,6 +283,34 @@ impl World {
         });
         words.collect()
     }
+}
+
+impl World {
+    /// The children of an object, by their numbers.
+    fn children(&self, number: u128) -> Vec<u128> {
+        let object = self.scope.graph().object(id(number)).unwrap();
+        object.references(self.property("children").0).map(|child| number_of(child.id())).collect()
+    }
+
+    /// All that has come out for a member since the last time, as text.
+    fn told(&mut self, member: u64) -> Vec<String> {
+        let member = MemberId(member);
+        let texts = self.take().into_iter().filter_map(|output| match output {
+            Output::State { member: to, body, .. }
+            | Output::Repair { member: to, body, .. }
+            | Output::Reply { member: to, body, .. } => (to == member).then(|| body.to_string()),
+            Output::Sync { to, body, .. } => to.contains(&member).then(|| body.to_string()),
+            Output::Broadcast { to, bodies, .. } => {
+                to.has(member).then(|| format!("{:?}", bodies.get(Dialect::V1)))
+            }
+            _ => None,
+        });
+        texts.collect()
+    }
+}
+
+fn number_of(object: ObjectId) -> u128 {
+    object.as_uuid().as_u128() - id(0).as_uuid().as_u128()
 }
 
 struct Node<'w> {

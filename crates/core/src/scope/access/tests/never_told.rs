@@ -90,7 +90,7 @@ struct Room {
 
 impl Room {
     fn new(seed: u64) -> Self {
-        let world = World::new(Levels { lenient: true });
+        let world = World::new(Levels::lenient());
         let members = BTreeMap::new();
         let (random, secrets, named) = (Random(seed), HashMap::new(), String::new());
         let mut room = Self { world, members, random, next: 1, secrets, named, seed };
@@ -181,7 +181,7 @@ impl Room {
         };
         self.next += 1;
         let new = self.next;
-        match self.random.below(9) {
+        match self.random.below(11) {
             0..=2 => {
                 self.secrets.insert(secret.clone(), id(new));
                 let add = self
@@ -211,6 +211,14 @@ impl Room {
             6 => {
                 let target = Some(b).filter(|b| *b != a);
                 vec![self.world.change(a).next(target).build()]
+            }
+            9 => {
+                let held = Held::Reference(Some(id(b)).filter(|_| a != b));
+                vec![self.world.change(a).with("pin", held).build()]
+            }
+            10 if a != b => {
+                let held = Held::References([id(b)].into());
+                vec![self.world.change(a).with("drawer", held).build()]
             }
             7 if a != 0 && a != b => {
                 let mut children = children(b);
