@@ -98,6 +98,7 @@
 //! # What is where
 //!
 //! - [`server`], [`scope`], [`typed`]: what an application uses.
+//! - [`notify`]: telling others of changes after they have happened.
 //! - [`transport`], [`storage`], [`procedure`]: the seams, each with its contract as a suite for other implementations
 //!   (feature `contract`).
 //! - [`core`]: models, messages, and the rules of sessions and scopes as machines without a clock, a socket
@@ -114,6 +115,7 @@ pub mod config;
 pub mod expression;
 pub mod http;
 pub mod metrics;
+pub mod notify;
 pub mod operations;
 pub mod procedure;
 pub mod scope;

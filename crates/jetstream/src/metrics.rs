@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
@@ -81,6 +82,43 @@ pub struct Counters {
     pub scopes_rebuilt: Counter,
     /// Sessions that went on after their server was gone.
     pub sessions_restored: Counter,
+    consumers: ConsumerFamilies,
+}
+
+/// What is counted for each consumer: as many as the configuration names.
+#[derive(Debug, Default)]
+struct ConsumerFamilies {
+    attempts: Family<ConsumerLabel, Counter>,
+    failures: Family<ConsumerLabel, Counter>,
+    commits: Family<ConsumerLabel, Counter>,
+    letters: Family<ConsumerLabel, Gauge>,
+    scopes_behind: Family<ConsumerLabel, Gauge>,
+    lag_revisions: Family<ConsumerLabel, Gauge>,
+    lag_seconds: Family<ConsumerLabel, Gauge>,
+    stopped: Family<ConsumerLabel, Gauge>,
+}
+
+type ConsumerLabel = [(&'static str, String); 1];
+
+/// What is counted for one consumer.
+#[derive(Debug, Clone)]
+pub struct ConsumerFigures {
+    /// Notices that it was told, each attempt.
+    pub attempts: Counter,
+    /// Those that it did not take.
+    pub failures: Counter,
+    /// Commits in notices that it took.
+    pub commits: Counter,
+    /// Notices that are set aside.
+    pub letters: Gauge,
+    /// Scopes that have something for it, as far as they are looked after at the moment.
+    pub scopes_behind: Gauge,
+    /// How many commits these have for it together.
+    pub lag_revisions: Gauge,
+    /// How old the oldest of these is, in seconds.
+    pub lag_seconds: Gauge,
+    /// 1 if it is told nothing any more.
+    pub stopped: Gauge,
 }
 
 impl Metrics {
@@ -141,8 +179,11 @@ impl Metrics {
             gauge("procedure_calls_out", "ChangeSets that an action has not decided about yet");
         let scope_requests_waiting =
             gauge("scope_requests_waiting", "Requests that wait in the mailboxes of scopes");
+        let consumers = ConsumerFamilies::default();
+        consumers.register(&mut registry);
         Self(Arc::new(Counters {
             registry,
+            consumers,
             connections_accepted,
             connections_refused,
             connections,
@@ -177,6 +218,22 @@ impl Metrics {
         }))
     }
 
+    /// What is counted for a consumer of changes.
+    pub fn of_consumer(&self, name: &str) -> ConsumerFigures {
+        let label = [("consumer", name.to_owned())];
+        let families = &self.0.consumers;
+        ConsumerFigures {
+            attempts: families.attempts.get_or_create(&label).clone(),
+            failures: families.failures.get_or_create(&label).clone(),
+            commits: families.commits.get_or_create(&label).clone(),
+            letters: families.letters.get_or_create(&label).clone(),
+            scopes_behind: families.scopes_behind.get_or_create(&label).clone(),
+            lag_revisions: families.lag_revisions.get_or_create(&label).clone(),
+            lag_seconds: families.lag_seconds.get_or_create(&label).clone(),
+            stopped: families.stopped.get_or_create(&label).clone(),
+        }
+    }
+
     /// The counters of this process.
     pub fn process() -> Self {
         static PROCESS: OnceLock<Metrics> = OnceLock::new();
@@ -198,6 +255,37 @@ impl Metrics {
 impl Default for Metrics {
     fn default() -> Self {
         Self::process()
+    }
+}
+
+impl ConsumerFamilies {
+    fn register(&self, registry: &mut Registry) {
+        let counters = [
+            ("notify_attempts", "Notices that a consumer was told, each attempt", &self.attempts),
+            (
+                "notify_failures",
+                "Notices that a consumer did not take, each attempt",
+                &self.failures,
+            ),
+            ("notify_commits", "Commits in notices that a consumer took", &self.commits),
+        ];
+        for (name, help, family) in counters {
+            registry.register(name, help, family.clone());
+        }
+        let gauges = [
+            ("notify_dead_letters", "Notices for a consumer that are set aside", &self.letters),
+            ("notify_scopes_behind", "Scopes with something for a consumer", &self.scopes_behind),
+            ("notify_lag_revisions", "Commits that a consumer has not got", &self.lag_revisions),
+            (
+                "notify_lag_seconds",
+                "Age of the oldest commit a consumer has not got",
+                &self.lag_seconds,
+            ),
+            ("notify_stopped", "1 if a consumer is told nothing any more", &self.stopped),
+        ];
+        for (name, help, family) in gauges {
+            registry.register(name, help, family.clone());
+        }
     }
 }
 

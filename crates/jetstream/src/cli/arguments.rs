@@ -57,6 +57,9 @@ pub(super) enum Command {
     Import(operate::Import),
     /// Checks everything that is stored: checksums, and that logs lead to snapshots.
     Verify(operate::Verify),
+    /// Looks after the services that are told of changes, and what they did not take.
+    #[command(subcommand)]
+    Notify(operate::Notify),
 }
 
 #[derive(Debug, Args)]

@@ -74,6 +74,7 @@ fn run(arguments: impl Iterator<Item = OsString>, environment: Vec<(String, Stri
         Command::Export(arguments) => operate::export(arguments, &settings),
         Command::Import(arguments) => operate::import_file(&arguments, &settings),
         Command::Verify(arguments) => operate::verify(arguments, &settings),
+        Command::Notify(command) => operate::notify(command, &settings),
     }
 }
 

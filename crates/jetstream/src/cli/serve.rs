@@ -12,6 +12,7 @@ use super::{MISTAKEN, complain, logs, pages, say};
 use crate::config::{Config, Kept, OpenError};
 use crate::future::BoxFuture;
 use crate::metrics::Metrics;
+use crate::notify::Notifier;
 use crate::operations::control::{self, Control};
 use crate::storage::evolution::EvolutionError;
 
@@ -47,6 +48,8 @@ async fn run(config: &Config) -> io::Result<()> {
     };
     let server = server.transport(transport).start().await?;
     inspector.begin(&server);
+    let notifiers = kept.iter().flat_map(|(kept, _)| &kept.notifiers);
+    notifiers.clone().for_each(Notifier::begin);
     tracing::info!(address = %server.local_addr(), scopes = config.scopes.len(), "serving");
     let (socket, page) = if config.tls.is_some() { ("wss", "https") } else { ("ws", "http") };
     let address = server.local_addr();
@@ -62,8 +65,15 @@ async fn run(config: &Config) -> io::Result<()> {
     }
     let signal = signals.next().await;
     tracing::info!(signal, "told to stop");
+    let stop = async {
+        server.shutdown().await;
+        // What the last changes were is told now, or by the next server.
+        for notifier in notifiers {
+            notifier.stop().await;
+        }
+    };
     tokio::select! {
-        () = server.shutdown() => Ok(()),
+        () = stop => Ok(()),
         signal = signals.next() => {
             Err(io::Error::other(format!("{signal} for the second time: stopped at once")))
         }

@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
-use super::{Config, Initial, ScopeConfig, ServiceConfig, StorageConfig};
+use super::{
+    Config, Initial, NotifyConfig, ScopeConfig, ServiceConfig, StorageConfig, WebhookConfig,
+};
 use crate::access::Configured;
 use crate::core::model::{Fragment, FragmentKind, Graph, Rejection};
 use crate::core::scope::access::ScopeFacts;
 use crate::core::scope::{Access, Options, Procedure};
 use crate::http::Service;
 use crate::metrics::Metrics;
+use crate::notify::{Notifier, Webhook};
 use crate::operations::Operations;
 use crate::procedure::HttpAction;
 use crate::scope::{ScopeBuilder, Scopes, ScopesBuilder, new_object_id};
@@ -17,7 +20,7 @@ use crate::server::{Server, ServerBuilder};
 use crate::storage::PostgresStorage;
 use crate::storage::evolution::{Change, EvolutionError};
 use crate::storage::{
-    EmbeddedOptions, EmbeddedStorage, Evolution, MemoryStorage, Storage, StorageError,
+    EmbeddedOptions, EmbeddedStorage, Evolution, MemoryStorage, Retention, Storage, StorageError,
 };
 use crate::transport::WebSocket;
 
@@ -31,6 +34,8 @@ pub struct Kept {
     pub scopes: Scopes,
     /// What has changed since the store was last opened.
     pub changes: Vec<Change>,
+    /// Who is told of changes of these scopes. None of them has begun.
+    pub notifiers: Vec<Notifier>,
 }
 
 /// Why there is no store to serve from.
@@ -48,6 +53,7 @@ impl Kept {
     /// What an operator can do with it.
     pub fn operations(&self) -> Operations {
         Operations::new(self.storage.clone(), self.evolution.clone(), self.scopes.clone())
+            .notifying(self.notifiers.iter().cloned())
     }
 }
 
@@ -61,8 +67,8 @@ impl StorageConfig {
         self.path.is_none()
     }
 
-    /// The store, if scopes are to be kept beyond their use.
-    async fn open(&self) -> Result<Option<Arc<dyn Storage>>, StorageError> {
+    /// The store, if scopes are to be kept beyond their use. Whoever is told of changes reads them there.
+    async fn open(&self, notifies: bool) -> Result<Option<Arc<dyn Storage>>, StorageError> {
         #[cfg(feature = "postgres")]
         if let Some(address) = &self.postgres {
             let retention = self.retention.unwrap_or_default();
@@ -70,13 +76,35 @@ impl StorageConfig {
             return Ok(Some(Arc::new(opened)));
         }
         let Some(path) = &self.path else {
-            let kept = self.retention.is_some() || self.control.is_some();
-            let memory = self.retention.map_or_else(MemoryStorage::new, MemoryStorage::keeping);
+            let kept = self.retention.is_some() || self.control.is_some() || notifies;
+            let retention = self.retention.or(notifies.then_some(UNTOLD));
+            let memory = retention.map_or_else(MemoryStorage::new, MemoryStorage::keeping);
             return Ok(kept.then(|| Arc::new(memory) as Arc<dyn Storage>));
         };
         let retention = self.retention.unwrap_or_default();
         let options = EmbeddedOptions { retention, ..EmbeddedOptions::new(path) };
         Ok(Some(Arc::new(EmbeddedStorage::open(&options)?)))
+    }
+}
+
+impl NotifyConfig {
+    fn notifier(
+        &self,
+        storage: Arc<dyn Storage>,
+        evolution: Arc<Evolution>,
+        metrics: Metrics,
+    ) -> Notifier {
+        let WebhookConfig { url, headers, keys, success, options } = &self.http;
+        let service = Service::new(options.clone(), metrics.clone());
+        let service = Arc::new(service.expect("it was tried with the configuration"));
+        let webhook = Webhook::new(service, url).signed_with(keys.iter().cloned());
+        let webhook = headers
+            .iter()
+            .fold(webhook, |webhook, (name, value)| webhook.header(name.clone(), value.clone()));
+        Notifier::builder(&self.name, storage, evolution)
+            .options(self.options.clone())
+            .metrics(metrics)
+            .build(webhook.success(success.iter().copied()))
     }
 }
 
@@ -118,7 +146,7 @@ impl Config {
 
     /// The scopes that clients can fetch. None of them is open yet.
     pub fn scopes(&self, metrics: Metrics) -> Scopes {
-        self.scopes_of(Scopes::builder(), metrics)
+        self.scopes_of(Scopes::builder(), &[], metrics)
     }
 
     /// Opens what the scopes are kept in, if anything is to be kept, and makes sure that the models fit what
@@ -128,7 +156,8 @@ impl Config {
     ///
     /// The store cannot be opened, or the models do not fit.
     pub async fn open(&self, metrics: Metrics) -> Result<Option<Kept>, OpenError> {
-        let Some(storage) = self.storage.open().await? else { return Ok(None) };
+        let notifies = self.scopes.iter().any(|scope| scope.notify.is_some());
+        let Some(storage) = self.storage.open(notifies).await? else { return Ok(None) };
         let stored = storage.schemas().await?;
         let step = Evolution::step(&stored, &self.schema, &self.migrations)?;
         if let Some(schema) = step.add {
@@ -136,32 +165,46 @@ impl Config {
         }
         let evolution = Arc::new(step.evolution);
         let builder = Scopes::builder().kept_in(storage.clone(), evolution.clone());
-        let scopes = self.scopes_of(builder, metrics);
-        Ok(Some(Kept { storage, evolution, scopes, changes: step.changes }))
+        let notifier = |scope: &ScopeConfig| {
+            let notify = scope.notify.as_ref()?;
+            Some(notify.notifier(storage.clone(), evolution.clone(), metrics.clone()))
+        };
+        let told: Vec<Option<Notifier>> = self.scopes.iter().map(notifier).collect();
+        let scopes = self.scopes_of(builder, &told, metrics);
+        let notifiers = told.into_iter().flatten().collect();
+        Ok(Some(Kept { storage, evolution, scopes, changes: step.changes, notifiers }))
     }
 
-    fn scopes_of(&self, builder: ScopesBuilder, metrics: Metrics) -> Scopes {
+    /// `told` has a place for each scope: who is told of it, if anybody is.
+    fn scopes_of(
+        &self,
+        builder: ScopesBuilder,
+        told: &[Option<Notifier>],
+        metrics: Metrics,
+    ) -> Scopes {
         let mut builder = builder.limits(self.limits.clone()).metrics(metrics.clone());
         // The first that matches a name counts, and a scope's own name says more than a family's.
         let (families, single): (Vec<_>, Vec<_>) =
-            self.scopes.iter().partition(|scope| scope.template.is_family());
+            self.scopes.iter().enumerate().partition(|(_, scope)| scope.template.is_family());
         // One service for all scopes: what it does in one, it does in the others.
         let actions: Vec<_> =
             self.procedures.iter().map(|p| self.action(&p.action, &metrics)).collect();
-        for scope in single.into_iter().chain(families) {
+        for (place, scope) in single.into_iter().chain(families) {
             let graph = self.graph(scope);
-            let setup = self.setup(scope, &actions, &metrics);
+            let told = told.get(place).cloned().flatten();
+            let setup = self.setup(scope, &actions, told, &metrics);
             let name = scope.template.to_string();
             builder = builder.scope_set_up(&name, self.options(scope), setup, move |_| graph());
         }
         builder.build().expect("the templates were checked with the configuration")
     }
 
-    /// Gives a scope those who decide about its changes.
+    /// Gives a scope those who decide about its changes, and those who are told of them.
     fn setup(
         &self,
         scope: &ScopeConfig,
         actions: &[Option<HttpAction>],
+        told: Option<Notifier>,
         metrics: &Metrics,
     ) -> impl Fn(ScopeBuilder) -> ScopeBuilder + use<> {
         let named = self.procedures.iter().map(|procedure| procedure.name.clone()).zip(actions);
@@ -171,6 +214,9 @@ impl Config {
         move |mut builder| {
             for (name, action) in &actions {
                 builder = builder.action(name.clone(), action.clone());
+            }
+            if let Some(notifier) = &told {
+                builder = builder.notify(notifier.clone());
             }
             match &validate {
                 Some(action) => builder.validate(action.clone()),
@@ -227,3 +273,7 @@ impl Config {
 /// How long a server that starts waits for its database, and for the server before it to let go of it.
 #[cfg(feature = "postgres")]
 const DATABASE_PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// How much of the past a store in memory keeps where somebody is told of changes, unless the configuration says
+/// otherwise: what a service misses that is gone for an hour at most.
+const UNTOLD: Retention = Retention { age_ms_max: 60 * 60 * 1000, bytes_max: 4 << 20 };

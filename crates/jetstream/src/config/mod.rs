@@ -21,7 +21,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use http::StatusCode;
+use http::{HeaderName, HeaderValue, StatusCode};
 
 pub use apply::{Kept, OpenError};
 pub use check::limits::{KEYS as LIMIT_KEYS, LimitKey, Unit};
@@ -36,6 +36,7 @@ use crate::core::model::constraint::Constraint;
 use crate::core::model::{Graph, ModelId, ProcedureName, PropertyId, Schema, Value};
 use crate::core::scope::Visible;
 use crate::http::ServiceOptions;
+use crate::notify::{NotifyOptions, SigningKey};
 use crate::procedure::RequestTemplate;
 use crate::scope::Template;
 #[cfg(feature = "postgres")]
@@ -123,6 +124,34 @@ pub struct ScopeConfig {
     pub validate: Option<ServiceConfig>,
     /// Who may do what in it; `None`: everybody everything.
     pub access: Option<Arc<Rules>>,
+    /// Who is told of its changes after they have happened.
+    pub notify: Option<NotifyConfig>,
+}
+
+/// Who is told of changes.
+#[derive(Debug, Clone)]
+pub struct NotifyConfig {
+    /// What the store knows it by.
+    pub name: String,
+    /// How it is treated.
+    pub options: NotifyOptions,
+    /// How it is reached.
+    pub http: WebhookConfig,
+}
+
+/// A service that is told of changes.
+#[derive(Debug, Clone)]
+pub struct WebhookConfig {
+    /// Where.
+    pub url: String,
+    /// What is said beside the changes.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// What they are signed with.
+    pub keys: Vec<SigningKey>,
+    /// The statuses that take them; none: 200 to 299.
+    pub success: Vec<StatusCode>,
+    /// How calls are made.
+    pub options: ServiceOptions,
 }
 
 /// A service that is asked about ChangeSets.

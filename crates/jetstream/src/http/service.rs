@@ -1,10 +1,10 @@
 //! One service, and the ways in which it can fail.
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode, header};
 use parking_lot::Mutex;
 use reqwest::redirect::Policy;
 use tokio::sync::Semaphore;
@@ -99,11 +99,16 @@ pub enum ServiceError {
         untouched: bool,
     },
     /// It says that it cannot do anything at the moment.
-    #[error("the service answered with the status {}", .0.as_u16())]
-    Failing(StatusCode),
-    /// The answer is too long.
+    #[error("the service answered with the status {}", .status.as_u16())]
+    Failing {
+        /// How.
+        status: StatusCode,
+        /// For how long it wants to be left alone.
+        retry_after: Option<Duration>,
+    },
+    /// The answer is too long; its status.
     #[error("the answer of the service is too long")]
-    TooLong,
+    TooLong(StatusCode),
 }
 
 impl Service {
@@ -147,15 +152,24 @@ impl Service {
             };
             let untouched = matches!(error, ServiceError::Unreachable { untouched: true });
             let again = match error {
-                ServiceError::Unavailable | ServiceError::TooLong => false,
+                ServiceError::Unavailable | ServiceError::TooLong(_) => false,
                 _ => outgoing.repeatable || untouched,
             };
             if !again || repeats >= self.options.retries {
                 return Err(error);
             }
-            sleep(self.pause_before(repeats)).await;
+            let wanted = match error {
+                ServiceError::Failing { retry_after, .. } => retry_after.unwrap_or_default(),
+                _ => Duration::ZERO,
+            };
+            sleep(self.pause_before(repeats).max(wanted)).await;
             repeats += 1;
         }
+    }
+
+    /// For how long it is left alone when it does not answer.
+    pub const fn pause(&self) -> Duration {
+        self.options.pause
     }
 
     /// Whether the service is left alone at the moment.
@@ -199,13 +213,14 @@ impl Service {
         let mut response = request.send().await.map_err(unreachable)?;
         let status = response.status();
         if is_temporary(status) {
-            return Err(ServiceError::Failing(status));
+            let retry_after = retry_after(response.headers(), SystemTime::now());
+            return Err(ServiceError::Failing { status, retry_after });
         }
         let headers = std::mem::take(response.headers_mut());
         let mut body = BytesMut::new();
         while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
             if body.len() + chunk.len() > self.options.answer_bytes_max {
-                return Err(ServiceError::TooLong);
+                return Err(ServiceError::TooLong(status));
             }
             body.extend_from_slice(&chunk);
         }
@@ -233,8 +248,40 @@ fn is_temporary(status: StatusCode) -> bool {
         || status == StatusCode::TOO_MANY_REQUESTS
 }
 
+/// For how long a service wants to be left alone: a number of seconds, or a date.
+fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+    match text.parse() {
+        Ok(seconds) => Some(Duration::from_secs(seconds)),
+        Err(_) => httpdate::parse_http_date(text).ok()?.duration_since(now).ok(),
+    }
+}
+
 impl fmt::Debug for Service {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Service").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    #[test]
+    fn a_service_says_for_how_long_it_wants_to_be_left_alone() {
+        let now = httpdate::parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
+        for (text, expected) in [
+            ("120", Some(120)),
+            ("Sun, 06 Nov 1994 08:50:37 GMT", Some(60)),
+            ("Sun, 06 Nov 1994 08:48:37 GMT", None),
+            ("soon", None),
+            ("-1", None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(text));
+            let wanted = retry_after(&headers, now).map(|wanted| wanted.as_secs());
+            assert_eq!(wanted, expected, "{text}");
+        }
     }
 }

@@ -1,10 +1,12 @@
-//! What an operator does with what is stored: look at the past and go back to it, audit, export, verify.
+//! What an operator does with what is stored: look at the past and go back to it, audit, export, verify, look
+//! after those who are told of changes.
 //!
 //! [`Operations`] does it with a store and the scopes in front of it, whether clients use them at the same
 //! time or not; [`control`] lets a process ask another one, which has the store open, to do it. What an
 //! operation gives are lines, most of them JSON objects, so that the answer may be longer than memory.
 
 pub mod control;
+mod notify;
 mod past;
 mod transfer;
 mod verify;
@@ -19,9 +21,11 @@ use jetstream_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
+use crate::notify::Notifier;
 use crate::scope::Scopes;
 use crate::storage::{Evolution, Moment, Storage, StorageError, StoredScope};
 
+pub use notify::{Letters, NotifyOperation};
 pub use transfer::{ImportError, import};
 
 /// What can be done.
@@ -69,6 +73,8 @@ pub enum Operation {
     },
     /// One line for each schema that the store was written with.
     Schemas,
+    /// What can be done about those who are told of changes.
+    Notify(NotifyOperation),
 }
 
 /// A moment, as an operator writes it: a revision, or a time as ISO 8601 has it.
@@ -122,6 +128,7 @@ pub struct Operations {
     storage: Arc<dyn Storage>,
     evolution: Arc<Evolution>,
     scopes: Scopes,
+    notifiers: Arc<[Notifier]>,
 }
 
 /// Why an operation was not done, or not to its end; in plain words.
@@ -157,8 +164,14 @@ impl Lines {
 
 impl Operations {
     /// With a store, its schemas, and the scopes that are kept in it.
-    pub const fn new(storage: Arc<dyn Storage>, evolution: Arc<Evolution>, scopes: Scopes) -> Self {
-        Self { storage, evolution, scopes }
+    pub fn new(storage: Arc<dyn Storage>, evolution: Arc<Evolution>, scopes: Scopes) -> Self {
+        Self { storage, evolution, scopes, notifiers: [].into() }
+    }
+
+    /// With those who are told of changes of the scopes.
+    #[must_use]
+    pub fn notifying(self, notifiers: impl IntoIterator<Item = Notifier>) -> Self {
+        Self { notifiers: notifiers.into_iter().collect(), ..self }
     }
 
     /// Does it; the answer goes to `out`.
@@ -175,6 +188,7 @@ impl Operations {
             Operation::Export { scopes } => self.export(&scopes, out).await,
             Operation::Verify { scope } => self.verify(scope.as_deref(), out).await,
             Operation::Schemas => self.schemas(out).await,
+            Operation::Notify(operation) => self.notify(operation, out).await,
         }
     }
 

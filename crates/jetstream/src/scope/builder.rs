@@ -13,9 +13,11 @@ use parking_lot::Mutex;
 use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::calls::Actions;
+use super::store::Store;
 use super::task::{Idle, ScopeTask};
 use super::{Phase, Scope, Shared, Status};
 use crate::metrics::Metrics;
+use crate::notify::Notifier;
 use crate::procedure::Action;
 use crate::storage::{Evolution, Storage, StoredScope};
 
@@ -29,6 +31,7 @@ pub struct ScopeBuilder {
     evolution: Option<Arc<Evolution>>,
     metrics: Metrics,
     idle: Option<Idle>,
+    notifiers: Vec<Notifier>,
 }
 
 impl ScopeBuilder {
@@ -36,7 +39,8 @@ impl ScopeBuilder {
         let (options, metrics) = (Options::default(), Metrics::process());
         let actions = Actions::default();
         let (storage, evolution, idle) = (None, None, None);
-        Self { name, graph, options, actions, storage, evolution, metrics, idle }
+        let notifiers = Vec::new();
+        Self { name, graph, options, actions, storage, evolution, metrics, idle, notifiers }
     }
 
     /// The bounds of this scope: members, objects, sizes, waiting requests.
@@ -107,6 +111,14 @@ impl ScopeBuilder {
         self
     }
 
+    /// Who is told of what the scope commits, after it is stored. The notifier has to be one of the store that
+    /// the scope is [kept in](Self::storage); of a scope without a store nobody is told.
+    #[must_use]
+    pub fn notify(mut self, notifier: Notifier) -> Self {
+        self.notifiers.push(notifier);
+        self
+    }
+
     /// Where the scope counts, if not with the process.
     #[must_use]
     pub fn metrics(mut self, metrics: Metrics) -> Self {
@@ -144,7 +156,7 @@ impl ScopeBuilder {
         let task = ScopeTask::new(
             (status.clone(), requests, phase),
             (self.graph, self.options, self.actions),
-            log,
+            log.map(|log| Store::new(log, self.notifiers)),
             self.metrics,
             self.idle,
         );

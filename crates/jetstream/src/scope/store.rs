@@ -10,8 +10,10 @@ use jetstream_core::scope::{Entry, Restored};
 use jetstream_core::time::Timestamp;
 use tokio::sync::watch;
 
+use super::Log;
 use crate::clock;
 use crate::future::BoxFuture;
+use crate::notify::Notifier;
 use crate::storage::{Rebuilt, Snapshot, Storage, StorageError, StorageHealth, StoredScope};
 
 /// Where one scope is kept.
@@ -30,6 +32,10 @@ pub(super) struct Store {
     since_snapshot: usize,
     objects: usize,
     compacting: Option<((), Work)>,
+    /// Who is told of commits when they are stored.
+    notifiers: Vec<Notifier>,
+    /// The last commit of the append that is under way, if there is one in it.
+    appended: Option<Revision>,
 }
 
 /// What came of a store's work.
@@ -46,7 +52,7 @@ pub(super) enum News {
 type Work = BoxFuture<'static, Result<(), StorageError>>;
 
 impl Store {
-    pub(super) fn new(storage: Arc<dyn Storage>, key: Arc<StoredScope>) -> Self {
+    pub(super) fn new((storage, key): Log, notifiers: Vec<Notifier>) -> Self {
         Self {
             health: storage.health(),
             storage,
@@ -57,6 +63,8 @@ impl Store {
             since_snapshot: 0,
             objects: 0,
             compacting: None,
+            notifiers,
+            appended: None,
         }
     }
 
@@ -65,6 +73,15 @@ impl Store {
         &mut self,
         beginning: Option<Graph>,
     ) -> Result<Restored, StorageError> {
+        let restored = self.restore(beginning).await?;
+        // Before there can be a commit that they would not know of.
+        for notifier in &self.notifiers {
+            notifier.follow(&self.key.name).await?;
+        }
+        Ok(restored)
+    }
+
+    async fn restore(&mut self, beginning: Option<Graph>) -> Result<Restored, StorageError> {
         let stored = self.storage.load(&self.key).await?;
         let Some(stored) = stored else {
             let beginning = beginning.ok_or_else(|| StorageError::unknown(&self.key.name))?;
@@ -108,12 +125,16 @@ impl Store {
     /// for ever if there is nothing to do.
     pub(super) async fn news(&mut self) -> News {
         self.begin();
-        let Self { key, health, waiting, appending, compacting, .. } = self;
+        let Self { key, health, waiting, appending, compacting, notifiers, appended, .. } = self;
         tokio::select! {
             biased;
             result = poll_fn(|context| poll_slot(appending, context)) => {
-                if result.1.is_err() {
-                    waiting.clear();
+                match (&result.1, appended.take()) {
+                    (Ok(()), Some(last)) => {
+                        notifiers.iter().for_each(|notifier| notifier.wake(&key.name, last));
+                    }
+                    (Ok(()), None) => {}
+                    (Err(_), _) => waiting.clear(),
                 }
                 News::Stored(result.1.map(|()| result.0))
             }
@@ -142,6 +163,8 @@ impl Store {
         if self.appending.is_none() && !self.waiting.is_empty() {
             let entries = std::mem::take(&mut self.waiting);
             self.since_snapshot += entries.len();
+            let last = entries.iter().rev().find_map(Entry::commit);
+            self.appended = last.map(|commit| commit.revision);
             let (storage, key) = (self.storage.clone(), self.key.clone());
             let append = async move { storage.append(&key, &entries).await };
             self.appending = Some((self.last, Box::pin(append)));

@@ -29,7 +29,7 @@ use tokio::time::Instant;
 use super::calls::{Actions, Calls};
 use super::handout;
 use super::store::{News, Store};
-use super::{Joining, Log, LookAt, Phase, Recipient, Request, ScopeError, Status, Updated};
+use super::{Joining, LookAt, Phase, Recipient, Request, ScopeError, Status, Updated};
 use crate::clock;
 use crate::future::{catch_panic, panic_text};
 use crate::metrics::{Counted, Metrics};
@@ -111,19 +111,19 @@ impl ScopeTask {
     pub(super) fn new(
         (status, requests, phase): (Arc<Status>, mpsc::Receiver<Request>, watch::Sender<Phase>),
         (graph, options, actions): (Graph, Options, Actions),
-        storage: Option<Log>,
+        store: Option<Store>,
         metrics: Metrics,
         idle: Option<Idle>,
     ) -> Self {
         let calls = Calls::new(actions, options.limits.procedure_timeout_ms, metrics.clone());
-        let stored = storage.is_some();
+        let stored = store.is_some();
         Self {
             options: Options { repair_delay_ms: REPAIR_DELAY_MS, stored, ..options },
             status,
             requests,
             phase,
             beginning: Some(graph),
-            store: storage.map(|(storage, key)| Store::new(storage, key)),
+            store,
             metrics,
             idle,
             members: BTreeMap::new(),

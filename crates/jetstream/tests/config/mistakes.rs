@@ -38,7 +38,7 @@ error: no key \"rot\" in a scope
   |
 4 | rot = \"Canvas\"
   | ^^^
-  = did you mean \"root\"? (allowed: root, limits, visible, initial, state, validate and access)
+  = did you mean \"root\"? (allowed: root, limits, visible, initial, state, validate, access and notify)
 
 error: no model \"Canvs\"
  --> jetstream.toml:5:8
@@ -405,9 +405,7 @@ fn mistakes_of_scopes() {
             ),
             (
                 "[models.A]\n[scopes.A]\nroot = \"A\"\nnotify = {}",
-                &[
-                    "4:1 \"notify\" is not available in this version = nobody is told of changes but the clients; take the key out",
-                ],
+                &["4:10 a notification needs the key \"http\""],
             ),
         ],
     );
@@ -591,7 +589,7 @@ fn a_mistake_in_a_setting_names_the_flag_or_the_variable() {
         (set("scopes.A.root=B"), "--set no model \"B\" = models: A"),
         (
             set("scopes.A.rot=A"),
-            "--set no key \"rot\" in a scope = did you mean \"root\"? (allowed: root, limits, visible, initial, state, validate and access)",
+            "--set no key \"rot\" in a scope = did you mean \"root\"? (allowed: root, limits, visible, initial, state, validate, access and notify)",
         ),
         (set("scopes.B.root=A"), ""),
         (

@@ -37,13 +37,19 @@ pub(crate) struct Seen {
     pub(crate) path: String,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Value,
+    /// As it came.
+    pub(crate) raw: Bytes,
 }
+
+/// A text and the status with which every request is answered that has it.
+type Refused = Arc<Mutex<Option<(String, u16)>>>;
 
 /// The service. It is gone when this is dropped.
 pub(crate) struct Double {
     pub(crate) port: u16,
     act: watch::Sender<Act>,
     seen: Arc<Mutex<Vec<Seen>>>,
+    refused: Refused,
     _running: JoinSet<()>,
 }
 
@@ -54,25 +60,32 @@ impl Double {
         let (act, acts) = watch::channel(act);
         let seen = Arc::new(Mutex::new(Vec::new()));
         let mut running = JoinSet::new();
-        let noted = seen.clone();
+        let (noted, refused) = (seen.clone(), Refused::default());
+        let refuses = refused.clone();
         running.spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                let (acts, seen) = (acts.clone(), noted.clone());
-                let service =
-                    service_fn(move |request| answer(request, acts.clone(), seen.clone()));
+                let (acts, seen, refused) = (acts.clone(), noted.clone(), refuses.clone());
+                let service = service_fn(move |request| {
+                    answer(request, acts.clone(), seen.clone(), refused.clone())
+                });
                 connections.spawn(async move {
                     let connection = http1::Builder::new();
                     let _ = connection.serve_connection(TokioIo::new(stream), service).await;
                 });
             }
         });
-        Self { port, act, seen, _running: running }
+        Self { port, act, seen, refused, _running: running }
     }
 
     /// What it does from now on, also with those that it holds.
     pub(crate) fn will(&self, act: Act) {
         self.act.send_replace(act);
+    }
+
+    /// Whatever else it does, it refuses requests with this text in them.
+    pub(crate) fn refuse_where(&self, text: &str, status: u16) {
+        *self.refused.lock() = Some((text.to_owned(), status));
     }
 
     /// What came since the last time.
@@ -92,6 +105,7 @@ async fn answer(
     request: Request<Incoming>,
     mut acts: watch::Receiver<Act>,
     seen: Arc<Mutex<Vec<Seen>>>,
+    refused: Refused,
 ) -> Result<Response<Full<Bytes>>, Box<dyn std::error::Error + Send + Sync>> {
     let (head, body) = request.into_parts();
     let body = body.collect().await?.to_bytes();
@@ -100,12 +114,18 @@ async fn answer(
         path: head.uri.to_string(),
         headers: head.headers,
         body: serde_json::from_slice(&body).unwrap_or_default(),
+        raw: body.clone(),
     });
     let act = acts.wait_for(|act| !matches!(act, Act::Hold)).await?.clone();
     let answer = |status: u16, text: String| {
         let builder = Response::builder().status(status).header("content-type", "application/json");
         builder.body(Full::from(text)).map_err(Into::into)
     };
+    if let Some((text, status)) = &*refused.lock()
+        && String::from_utf8_lossy(&body).contains(text)
+    {
+        return answer(*status, "{}".to_owned());
+    }
     match act {
         Act::Answer(status, body) => answer(status, body.to_string()),
         Act::Text(status, text) => answer(status, text),

@@ -12,6 +12,7 @@ mod families;
 mod fragile;
 mod hostile;
 mod lifecycle;
+mod notify;
 mod resume;
 mod services;
 mod slow;

@@ -1,8 +1,9 @@
-//! What an operator does with what is stored: `history`, `revert`, `audit`, `export`, `import`, `verify`.
+//! What an operator does with what is stored: `history`, `revert`, `audit`, `export`, `import`, `verify`, `notify`.
 //!
 //! A running server has its store to itself and is asked by the file that it wrote; if there is none, the
 //! command opens the store that the configuration names.
 
+mod notify;
 mod print;
 
 use std::fs::File;
@@ -18,6 +19,8 @@ use crate::metrics::Metrics;
 use crate::operations::{At, ImportError, Lines, Operation, OperationError, control, import};
 use crate::storage::evolution::{Change, Evolution, EvolutionError};
 use crate::storage::{SchemaVersion, StoredSchema};
+
+pub(in crate::cli) use notify::{Notify, notify};
 
 /// The configuration that says where the store is.
 #[derive(Debug, Args)]

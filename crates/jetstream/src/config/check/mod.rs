@@ -4,6 +4,7 @@ mod access;
 mod authentication;
 pub(super) mod limits;
 mod models;
+mod notify;
 mod procedures;
 mod reader;
 mod scopes;
@@ -47,6 +48,7 @@ pub(super) fn check(root: &Table, place: Place, context: &mut Context) -> Option
         .iter()
         .map(|entry| scopes::read(entry, &checked, &limits, context))
         .collect();
+    scopes::consumers_apart(&scopes, place, &mut context.mistakes);
     let procedures: Vec<Option<ProcedureConfig>> =
         entries(reader.take("procedures"), "the procedures", context)
             .iter()

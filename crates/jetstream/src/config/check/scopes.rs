@@ -6,8 +6,8 @@ use super::Context;
 use super::models::Checked;
 use super::procedures::{find_model, find_property};
 use super::reader::{Reader, string, table};
-use super::{access, limits, service, state, values};
-use crate::config::mistake::Collector;
+use super::{access, limits, notify, service, state, values};
+use crate::config::mistake::{Collector, Place};
 use crate::config::tree::{Entry, Node, quoted};
 use crate::config::{Initial, ScopeConfig, ServiceConfig};
 use crate::core::limits::Limits;
@@ -43,9 +43,8 @@ pub(super) fn read(
         Some(root) => access::read(entry, root, checked, context),
         None => None,
     });
-    for (key, why) in LATER {
-        reader.later(key, why, &mut context.mistakes);
-    }
+    let told = reader.take("notify");
+    let notify = told.map(|told| notify::read(told, &entry.key, context));
     reader.finish(&mut context.mistakes);
     let (root, _) = checked.schema.find(root?.name())?;
     let validate = validate.map_or(Some(None), |validate| validate.map(Some))?;
@@ -58,7 +57,26 @@ pub(super) fn read(
         visible: visible?,
         validate,
         access,
+        notify: notify.map_or(Some(None), |notify| notify.map(Some))?,
     })
+}
+
+/// What is kept of how far a consumer has got goes by its name.
+pub(super) fn consumers_apart(
+    scopes: &[Option<ScopeConfig>],
+    place: Place,
+    mistakes: &mut Collector,
+) {
+    let names: Vec<&str> =
+        scopes.iter().flatten().filter_map(|scope| Some(&*scope.notify.as_ref()?.name)).collect();
+    for (place_of, name) in names.iter().enumerate() {
+        if names[..place_of].contains(name) {
+            let message = format!("two scopes notify {}", quoted(name));
+            let help =
+                "each \"notify\" has a name of its own: that of its scope, or its key \"name\"";
+            mistakes.add_with_help(place, message, help);
+        }
+    }
 }
 
 /// Who decides about the ChangeSets that are no calls of procedures.
@@ -171,7 +189,3 @@ fn properties(
     }
     Some(Initial::Properties(properties))
 }
-
-/// The keys of the contract that come with later versions.
-const LATER: [(&str, &str); 1] =
-    [("notify", "nobody is told of changes but the clients; take the key out")];

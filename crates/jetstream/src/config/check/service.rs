@@ -116,7 +116,7 @@ fn header_names(
     headers.into_iter().collect()
 }
 
-fn statuses(node: &Node, mistakes: &mut Collector) -> Option<Vec<StatusCode>> {
+pub(super) fn statuses(node: &Node, mistakes: &mut Collector) -> Option<Vec<StatusCode>> {
     let status = |node: &Node, mistakes: &mut Collector| {
         let status = match node.value {
             Value::Integer(status) => u16::try_from(status).ok(),
@@ -161,7 +161,7 @@ fn options(reader: &mut Reader<'_>, mistakes: &mut Collector) -> (ServiceOptions
 }
 
 /// What the file holds, without the line's end.
-fn bearer(node: &Node, context: &mut Context) -> Option<HeaderValue> {
+pub(super) fn bearer(node: &Node, context: &mut Context) -> Option<HeaderValue> {
     let path = file(node, context)?;
     let text = std::fs::read_to_string(&path).unwrap_or_default();
     let secret = text.trim();
