@@ -29,13 +29,18 @@ use crate::wire::message::{Dialect, RawFragment};
 /// something else than the scope, or if the log does not lead to what lasts of it.
 pub fn scope(bytes: &[u8]) {
     let mut bytes = Bytes(bytes);
-    let mut world = World::new(bytes.next() % 2 == 1);
+    let first = bytes.next();
+    // States are written in one go, or object by object.
+    let mut world = World::new(first % 2 == 1, first / 2 % 2);
     while !bytes.0.is_empty() {
         world.step(&mut bytes);
         world.scope.graph().check().expect("a sound graph");
     }
     while !world.calls.is_empty() {
         world.decide(&mut bytes);
+    }
+    while world.scope.deadline().is_some() {
+        world.handle(Input::Deadline);
     }
     world.persist();
     world.check();
@@ -83,12 +88,13 @@ const OBJECTS: usize = 12;
 const MEMBERS: usize = 4;
 
 impl World {
-    fn new(validate: bool) -> Self {
+    fn new(validate: bool, state_step_bytes: usize) -> Self {
         let schema = Arc::new(models());
         let (model, _) = schema.find("Node").expect("one of the models");
         let limits = Limits { scope_objects_max: 10, ..Limits::default() };
         let limits = Arc::new(limits);
-        let options = Options { limits, validate, stored: true, ..Options::default() };
+        let options =
+            Options { limits, validate, state_step_bytes, stored: true, ..Options::default() };
         let log = Graph::new(schema.clone(), object(0), model);
         let scope = Scope::new(log.clone(), options);
         let mut world = Self {
@@ -124,12 +130,14 @@ impl World {
                 let revision = Revision(self.scope.revision().0 - self.scope.revision().0.min(1));
                 self.handle(Input::Seen { member: id, revision });
             }
-            4 | 5 => self.persist(),
+            4 => self.persist(),
+            5 => self.handle(Input::Deadline),
             6 => {
                 let changes = self.change_set(bytes);
                 self.handle(Input::Update { ticket: Ticket(1), changes });
             }
-            7 | 8 => self.decide(bytes),
+            7 => self.decide(bytes),
+            8 => self.scope.check_states().expect("what is kept is what is there"),
             _ => self.sync(member, bytes),
         }
     }
@@ -201,7 +209,7 @@ impl World {
                 Output::State { member, revision, body } => {
                     assert!(self.is_durable(revision));
                     if member == LISTENER {
-                        self.listener = Some(Replica::new(self.read_state(&body)));
+                        self.listener = Some(Replica::new(self.read_state(&body.to_text())));
                     }
                 }
                 Output::Reply { member, message, revision, body, .. } => {
@@ -245,7 +253,8 @@ impl World {
         judgement.plan.into_iter().for_each(|plan| self.log.apply(plan));
     }
 
-    fn check(&self) {
+    fn check(&mut self) {
+        self.scope.check_states().expect("what is kept is what is there");
         assert_eq!(self.unanswered, [], "everything that a member asked is answered");
         let listener = self.listener.as_ref().expect("it joined first");
         assert_eq!(encode_state(listener.confirmed()), encode_state(self.scope.graph()));

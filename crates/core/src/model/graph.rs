@@ -216,6 +216,15 @@ impl Graph {
         &'g self,
         wanted: impl Fn(ObjectRef<'g>) -> bool,
     ) -> impl Iterator<Item = ObjectRef<'g>> {
+        self.depth_first_over(wanted, |_, _| true)
+    }
+
+    /// The same, following only the properties that are `open`.
+    pub(crate) fn depth_first_over<'g>(
+        &'g self,
+        wanted: impl Fn(ObjectRef<'g>) -> bool,
+        open: impl Fn(ObjectRef<'g>, PropertyId) -> bool,
+    ) -> impl Iterator<Item = ObjectRef<'g>> {
         let mut seen = vec![false; self.slots.len()];
         let mut stack = vec![self.root];
         std::iter::from_fn(move || {
@@ -226,7 +235,13 @@ impl Graph {
                     continue;
                 }
                 let children = stack.len();
-                stack.extend(self.children(key));
+                for (property, field) in (0..).map(PropertyId::from_index).zip(&self.at(key).fields)
+                {
+                    let leads = matches!(field, Field::Reference(Some(_)) | Field::References(_));
+                    if leads && open(object, property) {
+                        stack.extend(field_children(field));
+                    }
+                }
                 stack[children..].reverse();
                 return Some(object);
             }
@@ -312,6 +327,16 @@ impl Graph {
     /// The object at `key`, or `None` where a draft will put a new one.
     pub(crate) fn get(&self, key: Key) -> Option<&Object> {
         self.slots.get(key.0 as usize)?.as_ref()
+    }
+
+    /// The object at `key`, if there is one.
+    pub(crate) fn object_at(&self, key: Key) -> Option<ObjectRef<'_>> {
+        self.get(key).map(|_| ObjectRef { graph: self, key })
+    }
+
+    /// One past the highest number that a key has.
+    pub(crate) const fn keys_end(&self) -> usize {
+        self.slots.len()
     }
 
     /// What an object refers to, in the order of properties; repeated where it repeats.

@@ -34,6 +34,11 @@ pub struct EnumerationId(u16);
 pub struct PropertyId(u16);
 
 impl PropertyId {
+    /// The property at this place, which is one of a model's.
+    pub(crate) const fn from_index(index: u16) -> Self {
+        Self(index)
+    }
+
     /// The place in [`Model::properties`].
     pub const fn index(self) -> usize {
         self.0 as usize

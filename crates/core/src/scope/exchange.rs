@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{Call, Claims, Commit, Entry, Verdict};
 use crate::ids::{MemberId, MessageIndex, Position, Revision, SessionId, SharedText, Ticket};
 use crate::model::{ChangeSet, Rejection};
+use crate::wire::StateBody;
 use crate::wire::message::Dialect;
 
 /// What the shell tells a scope.
@@ -85,7 +86,8 @@ pub enum Input {
         /// In plain words.
         why: Option<SharedText>,
     },
-    /// [`deadline`](super::Scope::deadline) has come.
+    /// [`deadline`](super::Scope::deadline) has come. It is at once as long as somebody waits for a state
+    /// that is too long to be written in one go.
     Deadline,
 }
 
@@ -109,7 +111,7 @@ pub enum Output {
         /// The revision that it is the state of.
         revision: Revision,
         /// `"rootUUID":…,"fragments":[…]`.
-        body: SharedText,
+        body: StateBody,
     },
     /// State present values to a member that may show others: to one below 1.0 whose edit crossed somebody
     /// else's, and to one whose own edit, or whose claims, changed what it sees.

@@ -6,11 +6,13 @@
 
 pub mod access;
 mod answered;
+mod awaiting;
 mod durable;
 mod entry;
 mod exchange;
 mod gate;
 mod guarded;
+mod kept_state;
 mod members;
 mod options;
 mod pending;
@@ -39,12 +41,14 @@ use crate::wire::message::Dialect;
 pub use access::{Access, Claims};
 use access::{Audience, Classes, Step};
 pub use answered::Answered;
+use awaiting::Awaiting;
 use durable::Durable;
 pub use entry::{Answer, Commit, Entry};
 pub use exchange::{Bodies, Input, Listeners, Output};
 use gate::Gate;
+use kept_state::KeptState;
 use members::Members;
-pub use options::{Options, Procedure, REPAIR_DELAY_MS, Visible};
+pub use options::{Options, Procedure, REPAIR_DELAY_MS, STATE_KEPT_MS, STATE_STEP_BYTES, Visible};
 use pending::{Amended, Asked, Pending, Waiting};
 pub use pending::{Call, FragmentVerdict, Verdict};
 use presence::Presence;
@@ -72,8 +76,11 @@ pub struct Scope {
     answered: Answered,
     /// Why nothing can be stored at present.
     frozen: Option<SharedText>,
-    /// The encoded state of the present revision, for the members that come next.
-    state: Option<SharedText>,
+    /// The state as text, for the members that come next and see everything.
+    state: KeptState,
+    /// Until when it is kept, and what there is for those who see a part.
+    states_kept_until: Option<Millis>,
+    awaiting: Awaiting,
 }
 
 impl Scope {
@@ -101,7 +108,9 @@ impl Scope {
             pending: Pending::default(),
             repairs_due: VecDeque::new(),
             revision,
-            state: None,
+            state: KeptState::default(),
+            states_kept_until: None,
+            awaiting: Awaiting::default(),
         }
     }
 
@@ -110,7 +119,7 @@ impl Scope {
     pub fn handle(&mut self, now: Now, input: Input, out: &mut Vec<Output>) {
         match input {
             Input::Join { member, session, dialect, claims } => {
-                self.join(member, session, dialect, &claims, out);
+                self.join(now, member, (session, dialect), &claims, out);
             }
             Input::Leave { member } => match self.pending.holds(member) {
                 true => self.wait(member, Waiting::Leave),
@@ -119,8 +128,7 @@ impl Scope {
             Input::Claims { member, claims } => self.renew(now, member, &claims, out),
             Input::Resync { member } => {
                 if self.members.get(member).is_some() {
-                    self.told.tell_state(member, self.revision);
-                    self.tell_state(member, out);
+                    self.tell_state(now, member, false, out);
                 }
             }
             Input::Seen { member, revision } => match self.pending.holds(member) {
@@ -141,14 +149,18 @@ impl Scope {
             Input::Deadline => {
                 self.repair_what_is_due(now, out);
                 self.give_up_calls(now, out);
+                self.tell_states(now, out);
+                self.forget_states(now);
             }
         }
     }
 
-    /// When [`Input::Deadline`] is due: the next repair, or the end of the time that a call may take.
+    /// When [`Input::Deadline`] is due: the next repair, or the end of the time that a call may take or that
+    /// a text is kept; at once, while a state is being written.
     pub fn deadline(&self) -> Option<Millis> {
         let repair = self.repairs_due.front().map(|(due, _)| *due);
-        sooner(repair, self.pending.deadline())
+        let states = sooner(self.awaiting.deadline(), self.states_kept_until);
+        sooner(sooner(repair, self.pending.deadline()), states)
     }
 
     /// The answers that may not have reached their authors.
@@ -209,9 +221,9 @@ impl Scope {
 
     fn join(
         &mut self,
+        now: Now,
         member: MemberId,
-        session: SessionId,
-        dialect: Dialect,
+        (session, dialect): (SessionId, Dialect),
         claims: &Claims,
         out: &mut Vec<Output>,
     ) {
@@ -222,13 +234,10 @@ impl Scope {
         }
         let is_first = !self.members.has_session(session);
         self.members.join(member, session, dialect);
-        if dialect == Dialect::Original {
-            self.told.join(member, self.revision);
-        }
         if is_first {
             self.tell_answers(member, session, out);
         }
-        self.tell_state(member, out);
+        self.tell_state(now, member, true, out);
     }
 
     /// Gives a session that comes back after a crash the answers that may not have reached it: before the
@@ -245,6 +254,7 @@ impl Scope {
     fn leave(&mut self, now: Now, member: MemberId, out: &mut Vec<Output>) {
         let Some(session) = self.members.leave(member) else { return };
         self.told.leave(member);
+        self.awaiting.leave(member);
         if let Some(classes) = &mut self.classes {
             classes.leave(member);
         }
@@ -460,9 +470,9 @@ impl Scope {
         let places = changed_places(completed, &judgement.touched);
         let step = self.classes.is_some().then(|| Step::of(&self.graph, &plan));
         self.told.before(&self.graph, self.revision, &places);
+        self.state.note(&plan);
         self.graph.apply(plan);
         self.revision = self.revision.next();
-        self.state = None;
         let author = by.map(|by| by.author);
         self.told.after(&self.graph, self.revision, author, &places);
         let mut fragments: Vec<Fragment> =
@@ -543,18 +553,11 @@ impl Scope {
         bodies
     }
 
-    fn tell_state(&mut self, member: MemberId, out: &mut Vec<Output>) {
-        let seen = self.classes.as_mut().filter(|classes| classes.narrow());
-        let body = match seen.and_then(|classes| classes.state(&self.graph, member)) {
-            Some(body) => body,
-            None => self.state.get_or_insert_with(|| encode_state(&self.graph)).clone(),
-        };
-        self.pass(Output::State { member, revision: self.revision, body }, out);
-    }
-
     /// Lets an output out at once, or once what it depends on is durable.
     fn pass(&mut self, output: Output, out: &mut Vec<Output>) {
-        self.gate.pass(output, out);
+        if let Some(output) = self.awaiting.admit(output) {
+            self.gate.pass(output, out);
+        }
     }
 }
 

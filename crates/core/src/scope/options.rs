@@ -25,6 +25,12 @@ pub struct Options {
     /// A member below 1.0 that goes on editing a value would be thrown back by each repair of it, and
     /// most of them state what it shows already. See [`REPAIR_DELAY_MS`].
     pub repair_delay_ms: u64,
+    /// How many bytes of a state are written in one go, before others have their turn; 0: all of it. See
+    /// [`STATE_STEP_BYTES`].
+    pub state_step_bytes: usize,
+    /// How long the text of a state is kept for the next who needs it, in milliseconds; 0: for good. See
+    /// [`STATE_KEPT_MS`].
+    pub state_kept_ms: u64,
     /// Whether there is a log that outlives the scope.
     pub stored: bool,
     /// When members see a change.
@@ -46,6 +52,13 @@ pub enum Visible {
 /// How long repairs wait in a server, in milliseconds: a moment that a user takes for "at once", and
 /// longer than the pauses between the edits of one gesture.
 pub const REPAIR_DELAY_MS: u64 = 750;
+
+/// How many bytes of a state a server writes in one go: some four thousand objects, two or three milliseconds.
+pub const STATE_STEP_BYTES: usize = 1 << 20;
+
+/// How long a server keeps the text of a state, in milliseconds. The text is about as long as the objects are
+/// large; members who come back after a network was gone for everybody need it within seconds.
+pub const STATE_KEPT_MS: u64 = 30_000;
 
 /// A named, constrained way of changing a scope.
 #[derive(Debug, Clone, Default)]

@@ -1,59 +1,70 @@
 //! A graph as the body of a `ScopeState`, and as what is stored of it.
 
-use std::collections::HashSet;
-
 use super::durable::{lasting_value, lasts};
 use crate::ids::{ObjectId, SharedText};
+use crate::model::graph::Key;
 use crate::model::{Fragment, FragmentKind, Graph, ObjectRef, PropertyId, Sight, Value};
-use crate::wire::encode::StateWriter;
+use crate::wire::encode::{self, FragmentWriter};
 
 /// Writes the whole state: the root as a `change`, then every other object as an `add`, depth first in
 /// the order of properties, each once.
 pub fn encode_state(graph: &Graph) -> SharedText {
-    let mut writer = StateWriter::new(graph.root(), graph.len());
-    for object in graph.depth_first() {
-        write_object(&mut writer, object, None);
-    }
-    writer.finish()
+    encode_seen(graph, None)
 }
 
-/// The same for those who see only a part: hidden objects and properties are not there.
-pub(super) fn encode_view(graph: &Graph, sight: &dyn Sight) -> SharedText {
-    let mut writer = StateWriter::new(graph.root(), graph.len());
-    for object in depth_first(graph, sight) {
-        write_object(&mut writer, object, Some(sight));
-    }
-    writer.finish()
+/// The same for those who see only a part, if there is one: hidden objects and properties are not there.
+pub(super) fn encode_seen(graph: &Graph, sight: Option<&dyn Sight>) -> SharedText {
+    // Room for objects of some properties: a text that grows is copied again and again.
+    let mut text = String::with_capacity(256 * graph.len());
+    encode::state_head(&mut text, graph.root());
+    write_objects(&mut text, graph, sight, &order(graph, sight));
+    text.push_str(encode::STATE_TAIL);
+    text.into()
 }
 
 /// What is seen, in the order of a state.
-fn depth_first<'g>(graph: &'g Graph, sight: &dyn Sight) -> Vec<ObjectRef<'g>> {
-    let mut met = HashSet::new();
-    let mut order = Vec::new();
-    let mut stack: Vec<ObjectRef<'g>> = graph.object(graph.root()).into_iter().collect();
-    while let Some(object) = stack.pop() {
-        if !sight.sees(object.id()) || !met.insert(object.id()) {
-            continue;
+pub(super) fn order(graph: &Graph, sight: Option<&dyn Sight>) -> Vec<Key> {
+    let mut order = Vec::with_capacity(graph.len());
+    match sight {
+        None => order.extend(graph.depth_first().map(|object| object.key())),
+        Some(sight) => {
+            let sees = |object: ObjectRef<'_>| sight.sees(object.id());
+            let leads =
+                |object: ObjectRef<'_>, property| sight.sees_property(object.id(), property);
+            order.extend(graph.depth_first_over(sees, leads).map(|object| object.key()));
         }
-        order.push(object);
-        let children = stack.len();
-        for (property, _) in graph.schema().model(object.model()).properties() {
-            if sight.sees_property(object.id(), property) {
-                stack.extend(object.reference(property));
-                stack.extend(object.references(property));
-            }
-        }
-        stack[children..].reverse();
     }
     order
 }
 
-fn write_object(writer: &mut StateWriter, object: ObjectRef<'_>, sight: Option<&dyn Sight>) {
+/// Objects as fragments of a state: the root first of all, each other one behind a comma. What is not there
+/// any more is left out.
+pub(super) fn write_objects(
+    out: &mut String,
+    graph: &Graph,
+    sight: Option<&dyn Sight>,
+    keys: &[Key],
+) {
+    for object in keys.iter().filter_map(|key| graph.object_at(*key)) {
+        let kind = if object.id() == graph.root() {
+            FragmentKind::Change
+        } else {
+            out.push(',');
+            FragmentKind::Add
+        };
+        write_object(out, kind, object, sight);
+    }
+}
+
+fn write_object(
+    out: &mut String,
+    kind: FragmentKind,
+    object: ObjectRef<'_>,
+    sight: Option<&dyn Sight>,
+) {
     let sees = |other: ObjectId| sight.is_none_or(|sight| sight.sees(other));
-    let graph = object.graph();
-    let kind = if object.id() == graph.root() { FragmentKind::Change } else { FragmentKind::Add };
-    let model = graph.schema().model(object.model());
-    let mut fragment = writer.fragment(kind, object.id(), model.name());
+    let model = object.graph().schema().model(object.model());
+    let mut fragment = FragmentWriter::begin(out, kind, object.id(), model.name());
     for (id, property) in model.properties() {
         if sight.is_some_and(|sight| !sight.sees_property(object.id(), id)) {
             continue;

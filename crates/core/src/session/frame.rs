@@ -5,6 +5,7 @@
 //! costs more than it saves there.
 
 use crate::ids::SharedText;
+use crate::wire::StateBody;
 
 /// One outgoing frame: a JSON array of messages.
 ///
@@ -99,13 +100,23 @@ impl Frame {
 
     /// A message's body and what stands behind it.
     pub(super) fn body(&mut self, body: &SharedText, tail: &str) {
-        if body.len() >= Self::SHARED_FROM {
-            self.shared.push((self.copied.len(), body.clone()));
-            self.shared_bytes += body.len();
-        } else {
-            self.copied.push_str(body);
-        }
+        self.piece(body);
         self.copied.push_str(tail);
+    }
+
+    /// A state's body and what stands behind it.
+    pub(super) fn state(&mut self, body: &StateBody, tail: &str) {
+        body.pieces().iter().for_each(|piece| self.piece(piece));
+        self.copied.push_str(tail);
+    }
+
+    fn piece(&mut self, piece: &SharedText) {
+        if piece.len() >= Self::SHARED_FROM {
+            self.shared.push((self.copied.len(), piece.clone()));
+            self.shared_bytes += piece.len();
+        } else {
+            self.copied.push_str(piece);
+        }
     }
 
     /// Ends the array. Nothing may follow.

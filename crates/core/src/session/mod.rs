@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use crate::ids::{ConnectionId, MessageIndex, Revision, ScopeIndex, ScopeName, SharedText};
 use crate::model::{ChangeSet, Rejection, Schema};
+use crate::wire::StateBody;
 
 pub use client::{ClientConfig, ClientInput, ClientOutput, ClientSession};
 pub use close::CloseReason;
@@ -109,7 +110,7 @@ pub enum Delivery {
         /// The revision that it is the state of.
         revision: Revision,
         /// The encoded part.
-        body: SharedText,
+        body: StateBody,
     },
     /// What a ChangeSet of somebody else changed: `[…]`, the fragments.
     Sync {

@@ -2,7 +2,7 @@
 
 use crate::ids::{MessageIndex, Revision, ScopeIndex, SharedText};
 use crate::model::Rejection;
-use crate::wire::encode;
+use crate::wire::{StateBody, encode};
 
 use super::frame::Frame;
 use super::reliable::Keep;
@@ -16,7 +16,7 @@ pub(super) enum Outgoing {
     /// The answer to a ScopeSync.
     SyncReply { at: Moment, reply_to: MessageIndex, body: SharedText },
     /// A scope's state.
-    State { at: Moment, body: SharedText },
+    State { at: Moment, body: StateBody },
     /// What somebody else changed in a scope.
     Sync { at: Moment, body: SharedText },
     /// What was a `State` or `Sync` and became too much to keep. It holds its place in the numbering
@@ -63,7 +63,7 @@ impl Outgoing {
             }
             Self::State { at, body } => {
                 frame.message(|out| encode::scope_state_head(out, index, at.scope));
-                frame.body(body, encode::TAIL);
+                frame.state(body, encode::TAIL);
             }
             Self::Sync { at, body } => {
                 frame.message(|out| encode::scope_sync_head(out, index, at.scope));
@@ -84,9 +84,8 @@ impl Keep for Outgoing {
             Self::FetchReply { result: Err(error), .. } => error.message.len(),
             Self::FetchReply { .. } | Self::Lost { .. } => 0,
             // Shared with other sessions, but this one may be the last to hold it.
-            Self::SyncReply { body, .. } | Self::State { body, .. } | Self::Sync { body, .. } => {
-                body.len()
-            }
+            Self::SyncReply { body, .. } | Self::Sync { body, .. } => body.len(),
+            Self::State { body, .. } => body.byte_length(),
         };
         size_of::<Self>() + text
     }

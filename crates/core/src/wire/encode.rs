@@ -2,7 +2,7 @@
 //!
 //! A server's message is a small head that differs from session to session, a body that many sessions
 //! share, and a brace: so a broadcast is encoded once. Bodies are made here from typed fragments, or
-//! written property by property with [`StateWriter`], without values in between.
+//! written property by property with [`FragmentWriter`], without values in between.
 
 use super::message::{ClientBody, FragmentReply};
 use super::print;
@@ -11,7 +11,7 @@ use crate::model::Rejection;
 
 mod fragment;
 
-pub use fragment::{FragmentWriter, StateWriter, fragment, fragments, properties};
+pub use fragment::{FragmentWriter, STATE_TAIL, fragment, fragments, properties, state_head};
 
 /// What stands before the body of a `ScopeState`; [`TAIL`] stands behind it.
 pub fn scope_state_head(out: &mut String, index: MessageIndex, scope: ScopeIndex) {

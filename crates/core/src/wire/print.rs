@@ -20,6 +20,12 @@ pub fn number(out: &mut String, number: f64) {
     if number.abs() < EXACT_INTEGERS_END && number.fract() == 0.0 {
         return integer(out, number as i64);
     }
+    // Most of what is no whole number looks the same in Rust and in JavaScript: digits, a point, digits.
+    let mut buffer = zmij::Buffer::new();
+    let printed = buffer.format_finite(number);
+    if !printed.contains('e') && !printed.ends_with(".0") {
+        return out.push_str(printed);
+    }
     if number < 0.0 {
         out.push('-');
     }
@@ -221,6 +227,19 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn both_ways_to_print_a_number_are_one(whole in -1_000_000i64..1_000_000, parts in 1u32..100_000, bits: u64) {
+            for value in [whole as f64 / f64::from(parts), f64::from_bits(bits)] {
+                prop_assume!(value.is_finite());
+                if value.abs() >= EXACT_INTEGERS_END || value.fract() != 0.0 {
+                    let (digits, exponent) = shortest(value.abs());
+                    let mut slowly = String::from(if value < 0.0 { "-" } else { "" });
+                    layout(&mut slowly, &digits, exponent);
+                    prop_assert_eq!(printed(value), slowly);
+                }
+            }
+        }
+
         #[test]
         fn every_finite_number_reads_back_as_itself(bits: u64) {
             let value = f64::from_bits(bits);

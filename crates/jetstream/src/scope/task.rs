@@ -18,7 +18,8 @@ use std::time::Duration;
 use jetstream_core::ids::{MemberId, MessageIndex, Position, ScopeIndex, SessionId, Ticket};
 use jetstream_core::model::{ChangeSet, ErrorCode, Graph, Rejection};
 use jetstream_core::scope::{
-    self as core, Call, Claims, Input, Options, Output, REPAIR_DELAY_MS, Restored, Verdict,
+    self as core, Call, Claims, Input, Options, Output, REPAIR_DELAY_MS, Restored, STATE_KEPT_MS,
+    STATE_STEP_BYTES, Verdict,
 };
 use jetstream_core::time::{Millis, Now};
 use jetstream_core::wire::encode;
@@ -118,7 +119,13 @@ impl ScopeTask {
         let calls = Calls::new(actions, options.limits.procedure_timeout_ms, metrics.clone());
         let stored = store.is_some();
         Self {
-            options: Options { repair_delay_ms: REPAIR_DELAY_MS, stored, ..options },
+            options: Options {
+                repair_delay_ms: REPAIR_DELAY_MS,
+                state_step_bytes: STATE_STEP_BYTES,
+                state_kept_ms: STATE_KEPT_MS,
+                stored,
+                ..options
+            },
             status,
             requests,
             phase,
@@ -168,6 +175,7 @@ impl ScopeTask {
         loop {
             let event = self.next_event(scope.deadline()).await;
             self.is_single = false;
+            let is_mail = matches!(event, Event::Mail(_));
             match event {
                 Event::Mail(0) => self.closing = true,
                 Event::Mail(_) => self.handle_mail(&mut scope),
@@ -182,6 +190,9 @@ impl ScopeTask {
                 }
                 Event::Store(News::Health) => self.freeze(&mut scope),
                 Event::Store(News::Nothing) => {}
+            }
+            if is_mail && self.torn.is_none() {
+                self.handle_what_is_due(&mut scope);
             }
             if let Some(panic) = self.torn.take() {
                 scope = self.mend(scope, &panic).await?;
@@ -302,8 +313,13 @@ impl ScopeTask {
             count = requests.recv_many(mail, BATCH_REQUESTS_MAX), if reads => Event::Mail(count),
             event = async {
                 match due {
-                    Some((at, event)) => {
+                    Some((at, event)) if at > Instant::now() => {
                         tokio::time::sleep_until(at).await;
+                        event
+                    }
+                    // What is due at once is work that goes on: other tasks have their turn in between.
+                    Some((_, event)) => {
+                        tokio::task::yield_now().await;
                         event
                     }
                     None => pending().await,
@@ -316,12 +332,19 @@ impl ScopeTask {
 
     /// What comes if nothing else does, and when.
     fn due(&self, deadline: Option<Millis>) -> Option<(Instant, Event)> {
-        if let Some(at) = deadline {
-            return Some((clock::instant(at), Event::Deadline));
-        }
+        let deadline = deadline.map(|at| (clock::instant(at), Event::Deadline));
         let is_idle = self.members.is_empty() && self.calls.is_empty() && self.is_settled();
-        let idle = self.idle.as_ref().filter(|_| is_idle)?;
-        Some((Instant::now() + idle.after, Event::Idle))
+        let idle = self.idle.as_ref().filter(|_| is_idle);
+        let idle = idle.map(|idle| (Instant::now() + idle.after, Event::Idle));
+        deadline.into_iter().chain(idle).min_by_key(|(at, _)| *at)
+    }
+
+    /// Requests that keep coming must not put off what has its time.
+    fn handle_what_is_due(&mut self, scope: &mut core::Scope) {
+        let now = clock::now();
+        if scope.deadline().is_some_and(|at| at <= now.mono) {
+            self.handle(scope, now, Input::Deadline);
+        }
     }
 
     fn handle_mail(&mut self, scope: &mut core::Scope) {

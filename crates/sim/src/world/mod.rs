@@ -93,7 +93,9 @@ impl World {
         let schema = workload::schema();
         let validate = settings.verdict_ms.is_some();
         let limits = settings.limits.clone();
-        let options = Options { limits, validate, stored: true, ..Options::default() };
+        let state_step_bytes = settings.state_step_bytes;
+        let options =
+            Options { limits, validate, state_step_bytes, stored: true, ..Options::default() };
         let host = |number: usize| {
             let scope = Scope::new(workload::new_graph(&schema), options.clone());
             Host::new(format!("scope-{number}"), scope)

@@ -1,9 +1,10 @@
 //! What goes into scopes and comes out of them.
 
-use jetstream_core::ids::{MemberId, MessageIndex, Revision, SharedText, Ticket};
+use jetstream_core::ids::{MemberId, MessageIndex, Revision, Ticket};
 use jetstream_core::model::{ChangeSet, Fragment, FragmentKind, Scalar, Value};
 use jetstream_core::scope::{Entry, Input, Output};
 use jetstream_core::session::{self, Delivery};
+use jetstream_core::wire::StateBody;
 use jetstream_core::wire::message::Dialect;
 
 use super::World;
@@ -174,13 +175,13 @@ impl World {
         scope: ScopeId,
         member: MemberId,
         revision: Revision,
-        body: SharedText,
+        body: StateBody,
     ) {
         let host = &mut self.hosts[scope];
         let Some(address) = host.addresses.get(&member).copied() else { return };
         host.following.insert(member);
-        host.longest_state = host.longest_state.max(body.len());
-        let news = News::State(address.index, body.clone());
+        host.longest_state = host.longest_state.max(body.byte_length());
+        let news = News::State(address.index, body.to_text());
         self.told(scope, member, revision, news, Delivery::State { revision, body });
     }
 

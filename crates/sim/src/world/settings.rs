@@ -39,6 +39,8 @@ pub struct Settings {
     pub verdict_ms: Option<(u64, u64)>,
     /// Whether some decisions never come.
     pub loses_verdicts: bool,
+    /// How many bytes of a state are written in one go; 0: all of it.
+    pub state_step_bytes: usize,
 }
 
 /// What a client speaks, and whether it minds its manners.
@@ -70,6 +72,7 @@ impl Settings {
             pool: 20,
             verdict_ms: None,
             loses_verdicts: false,
+            state_step_bytes: 0,
         }
     }
 
@@ -93,6 +96,7 @@ impl Settings {
             pool: 5 + dice.below(25),
             verdict_ms: draw_verdicts(&mut dice.clone().split()),
             loses_verdicts: true,
+            state_step_bytes: draw_step(dice),
         }
     }
 
@@ -109,6 +113,7 @@ impl Settings {
             act_every_ms: [30, 100, 400][dice.below(3)],
             fault_every_ms: [0, 700, 2_500][dice.below(3)],
             pipe_frames: 64,
+            state_step_bytes: draw_step(dice),
             ..Self::calm()
         }
     }
@@ -130,6 +135,12 @@ impl Manner {
 fn draw_verdicts(dice: &mut Dice) -> Option<(u64, u64)> {
     let times = [(0, 5), (10, 400), (500, 4_000)];
     dice.one_in(3).then(|| times[dice.below(3)])
+}
+
+/// From dice of their own, too.
+fn draw_step(dice: &Dice) -> usize {
+    let mut dice = dice.clone().split().split();
+    [0, 1, 500][dice.below(3)]
 }
 
 fn draw_limits(dice: &mut Dice) -> Limits {

@@ -14,7 +14,7 @@ use crate::model::{
     ChangeSet, CollectionEdit, Fragment, Graph, PropertyId, Rejection, Sight, Value,
 };
 use crate::scope::Bodies;
-use crate::scope::state::{encode_state, encode_view};
+use crate::scope::kept_state::KeptState;
 use crate::wire::encode;
 use crate::wire::message::Dialect;
 
@@ -41,8 +41,8 @@ struct Class {
     rights: Arc<dyn Rights>,
     view: Option<View>,
     members: BTreeMap<MemberId, Dialect>,
-    /// The encoded state of the present revision.
-    state: Option<SharedText>,
+    /// The state as they see it; of no use to those who see everything.
+    state: KeptState,
 }
 
 /// Some members, and what they are told: members of one class who speak the same dialect get the same text.
@@ -149,19 +149,33 @@ impl Classes {
         denied
     }
 
-    /// The state as a member sees it.
+    /// The state as a member sees it, and what it sees; `None`: it sees everything, like those whom no rule
+    /// keeps from anything.
     pub(in crate::scope) fn state(
         &mut self,
-        graph: &Graph,
         member: MemberId,
-    ) -> Option<SharedText> {
-        let class = self.classes.get_mut(&self.members.get(&member)?.class)?;
-        let view = &class.view;
-        let state = class.state.get_or_insert_with(|| match view {
-            None => encode_state(graph),
-            Some(view) => encode_view(graph, view),
-        });
-        Some(state.clone())
+    ) -> Option<(&mut KeptState, &dyn Sight)> {
+        let key = &self.members.get(&member)?.class;
+        let kept = self.classes.values().map(|class| class.state.byte_length()).sum::<usize>();
+        if kept > STATES_BYTES_MAX {
+            let others = self.classes.iter_mut().filter(|(other, _)| *other != key);
+            others.for_each(|(_, class)| class.state = KeptState::default());
+        }
+        let class = self.classes.get_mut(key)?;
+        Some((&mut class.state, class.view.as_ref()?))
+    }
+
+    /// Whether the texts that are kept are what would be written afresh.
+    pub(in crate::scope) fn check_states(&mut self, graph: &Graph) -> Result<(), String> {
+        self.classes.values_mut().try_for_each(|class| match &class.view {
+            Some(view) => class.state.check(graph, Some(view)),
+            None => Ok(()),
+        })
+    }
+
+    /// Lets go of the texts of all states.
+    pub(in crate::scope) fn forget_states(&mut self) {
+        self.classes.values_mut().for_each(|class| class.state = KeptState::default());
     }
 
     /// A member as the rules know it.
@@ -269,7 +283,6 @@ impl Classes {
     ) -> (Option<SharedText>, Vec<Audience>) {
         let (mut supplement, mut audiences) = (None, Vec::new());
         for class in self.classes.values_mut() {
-            class.state = None;
             let Some(mut view) = class.view.take() else {
                 for dialect in [Dialect::Original, Dialect::V1] {
                     audiences.extend(class.audience(dialect, author, open.get(dialect).cloned()));
@@ -277,6 +290,9 @@ impl Classes {
                 continue;
             };
             let turn = view.follow(graph, &*class.rights, step);
+            if !class.state.is_empty() {
+                turn.note(graph, step, &mut class.state);
+            }
             let passage = Passage { graph, view: Some(&view), turn: &turn, step };
             for dialect in [Dialect::Original, Dialect::V1] {
                 if class.others(dialect, author).next().is_some() {
@@ -309,7 +325,7 @@ impl Classes {
             rights: rights.clone(),
             view: key.is_some().then(|| View::new(graph, &**rights)),
             members: BTreeMap::new(),
-            state: None,
+            state: KeptState::default(),
         });
         class.members.insert(member, dialect);
     }
@@ -346,6 +362,9 @@ impl Class {
         (!to.is_empty()).then_some(Audience { to, body })
     }
 }
+
+/// Past so many bytes of texts of all classes together, only the one is kept that is needed at the moment.
+const STATES_BYTES_MAX: usize = 64 << 20;
 
 fn may_fetch(graph: &Graph, rights: &dyn Rights) -> Result<(), Denial> {
     rights.fetch(Prospect::present(graph).root())

@@ -16,6 +16,7 @@ use crate::model::draft::Plan;
 use crate::model::prospect::Prospect;
 use crate::model::way::climb;
 use crate::model::{Graph, ObjectRef, PropertyId, Sight, Value};
+use crate::scope::kept_state::KeptState;
 
 /// What a class of sessions sees.
 #[derive(Debug)]
@@ -24,6 +25,25 @@ pub(super) struct View {
     /// Objects that were seen and are not any more, though they are still there, oldest first: a client may
     /// name one that it has not been told about.
     departed: VecDeque<ObjectId>,
+}
+
+impl Turn {
+    /// Notes in the text of a state what is written in another way now. `step`: what brought this about.
+    pub(super) fn note(&self, graph: &Graph, step: &Step, state: &mut KeptState) {
+        let covers = self.covered.iter().chain(&self.uncovered).map(|(id, _)| id);
+        let passing = || self.entered.iter().chain(self.left.keys());
+        // Who holds an object names it as long as it is seen.
+        let holders = passing().filter_map(|id| graph.object(*id)).flat_map(|o| o.parents());
+        holders.for_each(|holder| state.change_object(graph, holder.id()));
+        let changed = step.changed.keys().chain(&step.added).chain(covers).chain(passing());
+        changed.for_each(|id| state.change_object(graph, *id));
+        let is_link = |value: &Value| matches!(value, Value::Reference(_) | Value::References(_));
+        let links = step.changed.values().flatten().any(|(_, value)| is_link(value));
+        let turns = !self.covered.is_empty() || !self.uncovered.is_empty();
+        if links || turns || passing().next().is_some() || !step.added.is_empty() {
+            state.reorder();
+        }
+    }
 }
 
 /// Past so many objects that have left a view, the oldest are forgotten: a client that has not heard of it

@@ -3,12 +3,14 @@
 mod durable;
 mod original;
 mod pending;
+mod states;
 
 use super::*;
 use crate::ids::ObjectId;
 use crate::model::ProcedureName;
 use crate::model::constraint::Constraint;
 use crate::model::{CollectionEdit, FragmentKind, PropertyId, Scalar, Schema, Value};
+use crate::wire::StateBody;
 use std::collections::{BTreeMap, BTreeSet};
 
 const ROOT: ObjectId = ObjectId::from_uuid(uuid::Uuid::from_u128(0xca));
@@ -134,7 +136,7 @@ fn line(output: &Output) -> String {
             format!("{position} stores the answer to {}", answer.origin.message)
         }
         Output::Committed(commit) => format!("committed {}", commit.revision),
-        Output::State { member, body, .. } => format!("{member} state {}", short(body)),
+        Output::State { member, body, .. } => format!("{member} state {}", short(&body.to_text())),
         Output::Reply { member, message, body, .. } => format!("{member} reply {message} {body}"),
         Output::Repair { member, body, .. } => format!("{member} repair {}", short(body)),
         Output::Broadcast { to, bodies, .. } => {
@@ -365,7 +367,7 @@ fn what_lives_with_a_session_leaves_with_it() {
 fn a_state_that_nobody_changed_is_encoded_once() {
     let mut world = World::new();
     world.join(ANN, Dialect::V1).join(BO, Dialect::Original);
-    let bodies: Vec<SharedText> = world
+    let bodies: Vec<StateBody> = world
         .out
         .drain(..)
         .map(|output| match output {
@@ -373,5 +375,5 @@ fn a_state_that_nobody_changed_is_encoded_once() {
             other => panic!("{other:?}"),
         })
         .collect();
-    assert!(Arc::ptr_eq(&bodies[0], &bodies[1]));
+    assert!(bodies[0].is(&bodies[1]));
 }

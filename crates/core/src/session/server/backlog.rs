@@ -6,10 +6,10 @@
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
-use std::sync::Arc;
 
-use crate::ids::{ScopeIndex, SharedText};
+use crate::ids::ScopeIndex;
 use crate::session::outgoing::Outgoing;
+use crate::wire::StateBody;
 
 use super::ServerSession;
 
@@ -98,12 +98,12 @@ impl ServerSession {
 
     /// Drops what waits, but for a state that has just come for a client that is there: however long
     /// it is, there is no other way to give it that scope.
-    fn drop_waiting(&mut self, newest: Option<(ScopeIndex, SharedText)>) {
+    fn drop_waiting(&mut self, newest: Option<(ScopeIndex, StateBody)>) {
         let newest = newest.filter(|_| self.link.is_some());
         let mut dropped = BTreeSet::new();
         self.reliable.retain_waiting(|message| {
             let kept = match (message, &newest) {
-                (Outgoing::State { body, .. }, Some((_, newest))) => Arc::ptr_eq(body, newest),
+                (Outgoing::State { body, .. }, Some((_, newest))) => body.is(newest),
                 (message, _) => message.droppable_scope().is_none(),
             };
             if !kept {

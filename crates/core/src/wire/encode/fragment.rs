@@ -50,48 +50,16 @@ pub fn properties<'a>(values: impl IntoIterator<Item = (&'a str, &'a Value)>) ->
     out.into()
 }
 
-/// Writes the body of a `ScopeState`, object by object: the root first.
-#[derive(Debug)]
-pub struct StateWriter {
-    text: String,
-    empty: bool,
+/// What stands before the fragments of a state, which follow with commas between them; [`STATE_TAIL`] stands
+/// behind them.
+pub fn state_head(out: &mut String, root: ObjectId) {
+    out.push_str("\"rootUUID\":");
+    print::object_id(out, root);
+    out.push_str(",\"fragments\":[");
 }
 
-impl StateWriter {
-    /// Begins the state of a scope with this root and so many objects.
-    pub fn new(root: ObjectId, objects: usize) -> Self {
-        // Room for objects of some properties: a text that grows is copied again and again.
-        let mut text = String::with_capacity(256 * objects);
-        text.push_str("\"rootUUID\":");
-        print::object_id(&mut text, root);
-        text.push_str(",\"fragments\":[");
-        Self { text, empty: true }
-    }
-
-    /// Begins the next object; it must be ended before another begins.
-    pub fn fragment(
-        &mut self,
-        kind: FragmentKind,
-        object: ObjectId,
-        class_name: &str,
-    ) -> FragmentWriter<'_> {
-        if !std::mem::take(&mut self.empty) {
-            self.text.push(',');
-        }
-        FragmentWriter::begin(&mut self.text, kind, object, class_name)
-    }
-
-    /// How long the state has become, in bytes.
-    pub fn byte_length(&self) -> usize {
-        self.text.len()
-    }
-
-    /// The finished body.
-    pub fn finish(mut self) -> SharedText {
-        self.text.push(']');
-        self.text.into()
-    }
-}
+/// What ends the body of a state.
+pub const STATE_TAIL: &str = "]";
 
 /// Writes one fragment, property by property.
 #[derive(Debug)]

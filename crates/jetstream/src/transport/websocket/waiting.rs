@@ -103,7 +103,7 @@ fn rest<'a>(bytes: &'a [u8], skip: &mut usize) -> &'a [u8] {
 }
 
 /// As many as one write takes with profit.
-const SLICES_MAX: usize = 16;
+const SLICES_MAX: usize = 64;
 
 #[cfg(test)]
 mod tests {

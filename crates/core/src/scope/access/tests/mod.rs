@@ -296,9 +296,10 @@ impl World {
     fn told(&mut self, member: u64) -> Vec<String> {
         let member = MemberId(member);
         let texts = self.take().into_iter().filter_map(|output| match output {
-            Output::State { member: to, body, .. }
-            | Output::Repair { member: to, body, .. }
-            | Output::Reply { member: to, body, .. } => (to == member).then(|| body.to_string()),
+            Output::State { member: to, body, .. } => (to == member).then(|| body.to_string()),
+            Output::Repair { member: to, body, .. } | Output::Reply { member: to, body, .. } => {
+                (to == member).then(|| body.to_string())
+            }
             Output::Sync { to, body, .. } => to.contains(&member).then(|| body.to_string()),
             Output::Broadcast { to, bodies, .. } => {
                 to.has(member).then(|| format!("{:?}", bodies.get(Dialect::V1)))

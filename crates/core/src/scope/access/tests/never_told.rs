@@ -8,7 +8,7 @@ use crate::ids::SharedText;
 use crate::limits::Limits;
 use crate::model::{CollectionEdit, Sight};
 use crate::replica::{EditId, Modifications, Replica};
-use crate::scope::state::{encode_state, encode_view};
+use crate::scope::state::{encode_seen, encode_state};
 use crate::wire::change_set::Typing;
 
 struct Random(u64);
@@ -90,7 +90,11 @@ struct Room {
 
 impl Room {
     fn new(seed: u64) -> Self {
-        let world = World::new(Levels::lenient());
+        // States are written in steps of some objects.
+        let world = World::with(Levels::lenient(), |_| Options {
+            state_step_bytes: 300,
+            ..Options::default()
+        });
         let members = BTreeMap::new();
         let (random, secrets, named) = (Random(seed), HashMap::new(), String::new());
         let mut room = Self { world, members, random, next: 1, secrets, named, seed };
@@ -117,7 +121,14 @@ impl Room {
             member.before = Oracle::new(&graph, &member.claims);
         }
         self.named.clear();
-        match self.random.below(12) {
+        if self.random.below(3) == 0 {
+            self.world
+                .scope
+                .check_states()
+                .unwrap_or_else(|why| panic!("seed {}: {why}", self.seed));
+        }
+        match self.random.below(14) {
+            12 | 13 => self.world.tell(Input::Deadline),
             0 => self.renew(),
             1 | 2 => {
                 let fragments = self.fragments(&graph, Dialect::V1);
@@ -150,7 +161,8 @@ impl Room {
         let number = 1 + self.random.below(4) as u64;
         let Some(member) = self.members.get_mut(&number) else { return };
         let dialect = member.dialect;
-        let shown = member.replica.as_mut().unwrap().shown().clone();
+        let Some(replica) = &mut member.replica else { return };
+        let shown = replica.shown().clone();
         let fragments = self.fragments(&shown, dialect);
         let changes = ChangeSet::new(fragments.clone());
         let member = self.members.get_mut(&number).unwrap();
@@ -248,6 +260,7 @@ impl Room {
         for output in self.world.take() {
             match output {
                 Output::State { member, body, .. } => {
+                    let body = body.to_text();
                     self.inspect(member, &body);
                     let state = self.read_state(&body);
                     self.members.get_mut(&member.0).unwrap().replica = Some(Replica::new(state));
@@ -335,8 +348,11 @@ impl Room {
         let secret = self.world.property("secret").0;
         for (number, member) in &self.members {
             let oracle = Oracle::new(graph, &member.claims);
-            let confirmed = member.replica.as_ref().unwrap().confirmed();
-            let (has, may) = (encode_view(confirmed, &oracle), encode_view(graph, &oracle));
+            // Who waits for its state has nothing, and was told nothing.
+            let Some(replica) = &member.replica else { continue };
+            let confirmed = replica.confirmed();
+            let (has, may) =
+                (encode_seen(confirmed, Some(&oracle)), encode_seen(graph, Some(&oracle)));
             let apart = has
                 .bytes()
                 .zip(may.bytes())
