@@ -60,6 +60,12 @@ pub(super) enum Command {
     /// Looks after the services that are told of changes, and what they did not take.
     #[command(subcommand)]
     Notify(operate::Notify),
+    /// Copies the store into a new folder, also while a server runs, and reads everything in the copy.
+    Backup(operate::Backup),
+    /// Puts a copy where the configuration has its store; nothing may be there.
+    Restore(operate::Restore),
+    /// Makes a new store of what can be read in a damaged one, and says what is lost.
+    Salvage(operate::Salvage),
 }
 
 #[derive(Debug, Args)]

@@ -75,6 +75,9 @@ fn run(arguments: impl Iterator<Item = OsString>, environment: Vec<(String, Stri
         Command::Import(arguments) => operate::import_file(&arguments, &settings),
         Command::Verify(arguments) => operate::verify(arguments, &settings),
         Command::Notify(command) => operate::notify(command, &settings),
+        Command::Backup(arguments) => operate::back_up(&arguments, &settings),
+        Command::Restore(arguments) => operate::restore(&arguments, &settings),
+        Command::Salvage(arguments) => operate::salvage(&arguments, &settings),
     }
 }
 

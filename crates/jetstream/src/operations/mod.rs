@@ -14,6 +14,7 @@ mod verify;
 #[cfg(test)]
 mod tests;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use jetstream_core::ids::{Revision, ScopeName};
@@ -75,6 +76,11 @@ pub enum Operation {
     Schemas,
     /// What can be done about those who are told of changes.
     Notify(NotifyOperation),
+    /// A copy of the store, as it is at one moment, in a folder on the store's machine. No line.
+    BackUp {
+        /// The folder, by its whole path.
+        folder: PathBuf,
+    },
 }
 
 /// A moment, as an operator writes it: a revision, or a time as ISO 8601 has it.
@@ -189,6 +195,7 @@ impl Operations {
             Operation::Verify { scope } => self.verify(scope.as_deref(), out).await,
             Operation::Schemas => self.schemas(out).await,
             Operation::Notify(operation) => self.notify(operation, out).await,
+            Operation::BackUp { folder } => Ok(self.storage.back_up(&folder).await?),
         }
     }
 

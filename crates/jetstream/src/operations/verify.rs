@@ -20,6 +20,12 @@ struct VerifyLine<'a> {
     damage: Option<String>,
 }
 
+/// Something that is wrong with what the records stand in.
+#[derive(Serialize)]
+struct FindingLine<'a> {
+    finding: &'a str,
+}
+
 /// What was looked at.
 #[derive(Default)]
 struct Seen {
@@ -30,8 +36,8 @@ struct Seen {
 
 impl Operations {
     /// Reads everything that is stored of scopes, which checks every checksum, and replays each log from
-    /// snapshot to snapshot: each must say what the log before it leads to. A damaged scope does not end the
-    /// search.
+    /// snapshot to snapshot: each must say what the log before it leads to. Of all scopes, the store also looks
+    /// at its files. A damaged scope does not end the search.
     pub(super) async fn verify(
         &self,
         scope: Option<&str>,
@@ -47,11 +53,20 @@ impl Operations {
                 damaged += usize::from(self.verify_scope(&key, out).await?);
             }
         }
-        match damaged {
-            0 => Ok(()),
-            1 => Err(OperationError("1 scope is damaged".to_owned())),
-            damaged => Err(OperationError(format!("{damaged} scopes are damaged"))),
+        let findings = match scope {
+            Some(_) => Vec::new(),
+            None => self.storage.check().await?,
+        };
+        for finding in &findings {
+            out.say(&FindingLine { finding }).await?;
         }
+        let scopes = match damaged {
+            0 if findings.is_empty() => return Ok(()),
+            0 => return Err(OperationError("the store's files are damaged".to_owned())),
+            1 => "1 scope is damaged".to_owned(),
+            damaged => format!("{damaged} scopes are damaged"),
+        };
+        Err(OperationError(scopes))
     }
 
     /// Tells whether the scope is damaged.

@@ -1,6 +1,7 @@
 //! A store that is asked for permission: to see how a program behaves when its store fails or hangs.
 
 use std::fmt;
+use std::path::Path;
 
 use jetstream_core::ids::{Revision, ScopeName, SessionId, SharedText};
 use jetstream_core::scope::Entry;
@@ -166,6 +167,14 @@ impl<S: Storage> Storage for Guarded<S> {
 
     fn add_schema(&self, schema: StoredSchema) -> BoxFuture<'_, Result<(), StorageError>> {
         self.ask(Call::Write, move |storage| storage.add_schema(schema))
+    }
+
+    fn back_up<'a>(&'a self, folder: &'a Path) -> BoxFuture<'a, Result<(), StorageError>> {
+        self.ask(Call::Read, move |storage| storage.back_up(folder))
+    }
+
+    fn check(&self) -> BoxFuture<'_, Result<Vec<String>, StorageError>> {
+        self.ask(Call::Read, |storage| storage.check())
     }
 
     fn health(&self) -> watch::Receiver<StorageHealth> {

@@ -22,6 +22,8 @@ pub mod record;
 mod session;
 mod stored;
 
+use std::path::Path;
+
 use jetstream_core::ids::{Revision, ScopeName, SessionId};
 use jetstream_core::scope::Entry;
 use tokio::sync::watch;
@@ -30,7 +32,7 @@ use crate::future::BoxFuture;
 
 pub use consumers::{Behind, ConsumerStorage, DeadLetter, LetterId, Progress};
 #[cfg(feature = "embedded")]
-pub use embedded::{EmbeddedOptions, EmbeddedStorage, OpeningReport};
+pub use embedded::{EmbeddedOptions, EmbeddedStorage, OpeningReport, Restoring, Salvaged};
 pub use error::{StorageError, StorageHealth};
 pub use evolution::{Evolution, Migrations};
 pub use guarded::{Call, Guarded};
@@ -146,6 +148,25 @@ pub trait Storage: ConsumerStorage {
 
     /// Adds a schema. Refuses a version that is not higher than the last, unless it is the same again.
     fn add_schema(&self, schema: StoredSchema) -> BoxFuture<'_, Result<(), StorageError>>;
+
+    /// Writes a copy of everything, as it is at one moment, into a folder, while the store goes on. The folder
+    /// is made if it is not there; refused if a copy is in it. On `Ok` the copy is on the disk.
+    ///
+    /// A store that others look after has ways of its own, and refuses.
+    fn back_up<'a>(&'a self, folder: &'a Path) -> BoxFuture<'a, Result<(), StorageError>> {
+        let folder = folder.display().to_string();
+        Box::pin(async move {
+            Err(StorageError::Refused(format!(
+                "this kind of store writes no copies of itself, so there is none in {folder}"
+            )))
+        })
+    }
+
+    /// Looks whether what the records stand in is whole, as far as reading them does not show that. What is
+    /// wrong, in plain words; nothing, if all is well.
+    fn check(&self) -> BoxFuture<'_, Result<Vec<String>, StorageError>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
 
     /// Whether the store takes what it is given, now and from now on.
     fn health(&self) -> watch::Receiver<StorageHealth>;

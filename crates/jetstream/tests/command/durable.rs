@@ -7,9 +7,9 @@ use serde_json::json;
 use super::peer::Peer;
 use super::process::{Serving, folder, jetstream, run};
 
-const SHAPE: &str = "5a000000-0000-4000-8000-000000000001";
+pub(super) const SHAPE: &str = "5a000000-0000-4000-8000-000000000001";
 
-const CONFIG: &str = r#"
+pub(super) const CONFIG: &str = r#"
 listen = "127.0.0.1:0"
 
 [models.Shape.properties]
@@ -22,7 +22,7 @@ shapes = "[Shape]"
 root = "Canvas"
 "#;
 
-fn serve(folder: &Path) -> (Serving, String) {
+pub(super) fn serve(folder: &Path) -> (Serving, String) {
     let mut server = Serving::start(jetstream(folder, &["serve"]));
     let address = server.address("listening on ws://");
     (server, address)

@@ -2,6 +2,7 @@
 #![cfg(unix)]
 
 mod check;
+mod copies;
 mod durable;
 mod history;
 mod inspector;

@@ -39,6 +39,15 @@ impl Peer {
         self.send(json!({"type": "Ping", "index": 0, "ack": self.received, "resendMissing": true}));
     }
 
+    /// The server does not know the session any more.
+    pub(crate) fn resume_denied(&mut self, address: &str) {
+        let mut socket = open(address, &format!("/?x-jetstream-sessiontoken={}", self.token));
+        match socket.read().unwrap() {
+            Message::Close(frame) => assert_eq!(u16::from(frame.unwrap().code), 4096),
+            other => panic!("{other}"),
+        }
+    }
+
     pub(crate) fn token(&self) -> &str {
         &self.token
     }

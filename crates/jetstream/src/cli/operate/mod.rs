@@ -1,8 +1,10 @@
-//! What an operator does with what is stored: `history`, `revert`, `audit`, `export`, `import`, `verify`, `notify`.
+//! What an operator does with what is stored: `history`, `revert`, `audit`, `export`, `import`, `verify`,
+//! `notify`, and (`copies`) `backup`, `restore` and `salvage`.
 //!
 //! A running server has its store to itself and is asked by the file that it wrote; if there is none, the
 //! command opens the store that the configuration names.
 
+mod copies;
 mod notify;
 mod print;
 
@@ -12,6 +14,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
+
+pub(in crate::cli) use copies::{Backup, Restore, Salvage, back_up, restore, salvage};
 
 use super::{complain, load, refuse, say};
 use crate::config::{Config, Kept, OpenError, Setting};
@@ -157,12 +161,7 @@ pub(in crate::cli) fn import_file(arguments: &Import, settings: &[Setting]) -> E
     };
     let open = || File::open(&arguments.file).map(BufReader::new);
     let imported = in_runtime(async {
-        if let Some(file) = &config.storage.control
-            && control::ask(file, Operation::Schemas, |_| Ok(())).await.is_some()
-        {
-            let why = "a server has the store open: stop it before anything is imported";
-            return Err(OperationError(why.to_owned()));
-        }
+        nobody_serves(&config, "imported").await?;
         let kept = open_store(&config).await?;
         let (storage, evolution) = (&*kept.storage, &kept.evolution);
         let imported =
@@ -175,6 +174,17 @@ pub(in crate::cli) fn import_file(arguments: &Import, settings: &[Setting]) -> E
             ExitCode::SUCCESS
         }
         Err(error) => fail(&error.0),
+    }
+}
+
+/// Makes sure that no server has the store of a configuration open.
+async fn nobody_serves(config: &Config, done: &str) -> Result<(), OperationError> {
+    match &config.storage.control {
+        Some(file) if control::ask(file, Operation::Schemas, |_| Ok(())).await.is_some() => {
+            let why = format!("a server has the store open: stop it before anything is {done}");
+            Err(OperationError(why))
+        }
+        _ => Ok(()),
     }
 }
 

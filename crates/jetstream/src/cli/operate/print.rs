@@ -59,6 +59,13 @@ pub(super) fn reverted(out: &mut dyn Write, line: &str) -> io::Result<()> {
 }
 
 #[derive(Deserialize)]
+#[serde(untagged)]
+enum Found {
+    Scope(Verified),
+    Finding { finding: String },
+}
+
+#[derive(Deserialize)]
 struct Verified {
     scope: String,
     revision: u64,
@@ -67,9 +74,13 @@ struct Verified {
     damage: Option<String>,
 }
 
-/// What was found out about a scope.
+/// What was found out about a scope, or about the store's files.
 pub(super) fn verified(out: &mut dyn Write, line: &str) -> io::Result<()> {
-    let Verified { scope, revision, snapshots, commits, damage } = serde_json::from_str(line)?;
+    let Verified { scope, revision, snapshots, commits, damage } = match serde_json::from_str(line)?
+    {
+        Found::Scope(verified) => verified,
+        Found::Finding { finding } => return writeln!(out, "the files: {finding}"),
+    };
     match damage {
         Some(damage) => writeln!(out, "{scope}: damaged: {damage}"),
         None => writeln!(

@@ -10,6 +10,9 @@ use super::super::history::{Horizon, Kept};
 use super::super::record::{Place, Record};
 use super::super::{LetterId, SchemaVersion, StorageError, StoredSchema, TokenHash};
 use super::consumers::{Advance, drop_letters, fall_behind, forget_consumers, somebody_has_all};
+use super::head::{self, Found, Head};
+use super::key;
+use super::promises::Promise;
 use super::trouble::Trouble;
 
 /// One change of the store.
@@ -18,7 +21,7 @@ pub(super) enum Change {
     Append(Append),
     /// A part of a snapshot that is not there yet.
     Stage {
-        snapshot: i64,
+        serial: i64,
         part: usize,
         record: Vec<u8>,
     },
@@ -55,7 +58,7 @@ pub(super) struct Append {
 pub(super) struct NewSnapshot {
     pub(super) scope: ScopeName,
     pub(super) version: SchemaVersion,
-    pub(super) id: i64,
+    pub(super) serial: i64,
     pub(super) position: Position,
     pub(super) revision: Revision,
     pub(super) time: Timestamp,
@@ -65,17 +68,10 @@ pub(super) struct NewSnapshot {
     pub(super) last_part: (usize, Vec<u8>),
 }
 
-/// Where a scope's log ends.
+/// What is remembered of a scope.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Head {
-    scope: i64,
-    /// The schema of the newest snapshot.
-    version: SchemaVersion,
-    position: Position,
-    revision: Revision,
-    time: Timestamp,
-    /// The bytes of all rows that the log ever had.
-    total: u64,
+struct Known {
+    head: Head,
     /// Whether somebody follows the scope who has everything.
     is_awaited: bool,
 }
@@ -111,15 +107,17 @@ impl Change {
 #[derive(Debug)]
 pub(super) struct Changes {
     /// Forgotten as a whole when there are many: it is only quicker than to look.
-    heads: HashMap<ScopeName, Head>,
+    heads: HashMap<ScopeName, Known>,
     /// Whether there is something to sweep.
     pub(super) garbage: bool,
+    /// What the transaction promises when it is durable.
+    pub(super) promises: Vec<Promise>,
 }
 
 impl Changes {
     pub(super) fn new() -> Self {
         // What an earlier server left is found by the first sweep.
-        Self { heads: HashMap::new(), garbage: true }
+        Self { heads: HashMap::new(), garbage: true, promises: Vec::new() }
     }
 
     /// Carries out one change. What it answers is only of interest for [`Change::Remove`]: whether there was
@@ -127,19 +125,21 @@ impl Changes {
     pub(super) fn apply(&mut self, db: &Connection, change: &Change) -> Result<bool, Trouble> {
         match change {
             Change::Append(append) => self.append(db, append)?,
-            Change::Stage { snapshot, part, record } => stage(db, *snapshot, *part, record)?,
+            Change::Stage { serial, part, record } => stage(db, *serial, *part, record)?,
             Change::Snapshot(snapshot) => self.snapshot(db, snapshot)?,
             Change::Trim { scope, horizon } => self.trim(db, scope, *horizon)?,
             Change::Remove(scope) => return self.remove(db, scope),
             Change::SaveSessions(sessions) => {
                 for (id, token, record) in sessions {
-                    save_session(db, *id, token, record)?;
+                    let saved = save_session(db, *id, token, record)?;
+                    self.promises.push(Promise::Session(*id, saved));
                 }
             }
             Change::ForgetSessions(sessions) => {
                 let mut forget = db.prepare_cached("DELETE FROM sessions WHERE id = ?1")?;
                 for id in sessions {
                     forget.execute([session_key(*id)])?;
+                    self.promises.push(Promise::Forgotten(*id));
                 }
             }
             Change::AddSchema(schema) => add_schema(db, schema)?,
@@ -160,7 +160,8 @@ impl Changes {
 
     fn append(&mut self, db: &Connection, append: &Append) -> Result<(), Trouble> {
         let scope = &append.scope;
-        let mut head = self.head(db, scope)?.ok_or_else(|| StorageError::unknown(scope))?;
+        let known = self.known(db, scope)?.ok_or_else(|| StorageError::unknown(scope))?;
+        let Known { mut head, mut is_awaited } = known;
         StoredSchema::goes_on(head.version, append.version)?;
         let after = head.position;
         if let Some((first, last, time)) = append.commits {
@@ -170,52 +171,57 @@ impl Changes {
                 return Err(StorageError::Refused(refused).into());
             }
             (head.revision, head.time) = (last, time);
-            if std::mem::take(&mut head.is_awaited) {
+            if std::mem::take(&mut is_awaited) {
                 fall_behind(db, head.scope)?;
             }
         }
         // What the columns say may be damaged, and must not stop the writer.
         head.position.0 = head.position.0.saturating_add(append.entries);
         head.total = head.total.saturating_add(append.text.len() as u64 + ROW_BYTES);
+        if head.position.0 >= key::POSITIONS as u64 {
+            let refused = format!("the log of {scope:?} has no numbers left");
+            return Err(StorageError::Refused(refused).into());
+        }
         let crc = Place::Entries(scope, after).crc(&append.text);
-        db.prepare_cached(
-            "INSERT INTO log(scope, position, entries, revision, time, total, crc, record)
-             VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-        )?
-        .execute(params![
-            head.scope,
-            after.0 as i64,
-            append.entries as i64,
-            head.revision.0 as i64,
-            head.time.0,
-            head.total as i64,
-            crc,
-            append.text.as_bytes(),
-        ])?;
-        self.remember(scope, head);
+        db.prepare_cached("INSERT INTO log VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)")?.execute(
+            params![
+                key::row(head.scope, after),
+                append.entries as i64,
+                head.revision.0 as i64,
+                head.time.0,
+                head.total as i64,
+                crc,
+                append.text.as_bytes(),
+            ],
+        )?;
+        head.save(db, scope)?;
+        self.promises.push(Promise::Entries(scope.clone(), head.scope, head.position));
+        self.remember(scope, Known { head, is_awaited });
         Ok(())
     }
 
     fn snapshot(&mut self, db: &Connection, new: &NewSnapshot) -> Result<(), Trouble> {
-        let (scope, total) = match self.head(db, &new.scope)? {
-            Some(head) => (head.scope, self.total_at(db, head, new)?),
-            None => (make_scope(db, &new.scope)?, 0),
+        let (head, total) = match self.head(db, &new.scope)? {
+            Some(head) => (head, self.total_at(db, head, new)?),
+            None => {
+                let NewSnapshot { position, revision, time, version, .. } = *new;
+                let head = Head { version, position, revision, time, ..head::NOTHING };
+                (head::make(db, &new.scope, head)?, 0)
+            }
         };
         let (part, record) = &new.last_part;
-        insert_part(db, new.id, *part, record)?;
-        db.execute("DELETE FROM garbage WHERE kind = 0 AND object = ?1", [new.id])?;
-        let same = "SELECT id FROM snapshots WHERE scope = ?1 AND position = ?2";
-        let same: Option<i64> = db
-            .query_row(same, params![scope, new.position.0 as i64], |row| row.get(0))
-            .optional()?;
+        insert_part(db, new.serial, *part, record)?;
+        db.execute("DELETE FROM garbage WHERE kind = 0 AND object = ?1", [new.serial])?;
+        let row = key::row(head.scope, new.position);
+        let same = "SELECT serial FROM snapshots WHERE id = ?1";
+        let same: Option<i64> = db.query_row(same, [row], |row| row.get(0)).optional()?;
         if let Some(same) = same {
-            self.drop_snapshot(db, same)?;
+            self.drop_snapshot(db, row, same)?;
         }
-        db.prepare_cached("INSERT INTO snapshots VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?
+        db.prepare_cached("INSERT INTO snapshots VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?
             .execute(params![
-                new.id,
-                scope,
-                new.position.0 as i64,
+                row,
+                new.serial,
                 new.revision.0 as i64,
                 new.time.0,
                 total as i64,
@@ -223,6 +229,10 @@ impl Changes {
                 new.version.0,
                 new.crc,
             ])?;
+        if is_newest(db, row, head.scope)? {
+            Head { version: new.version, ..head }.save(db, &new.scope)?;
+        }
+        self.promises.push(Promise::Entries(new.scope.clone(), head.scope, head.position));
         self.heads.remove(&new.scope);
         Ok(())
     }
@@ -236,16 +246,16 @@ impl Changes {
                 new.scope, head.position, head.revision,
             ))));
         }
-        let oldest = "SELECT min(position) FROM snapshots WHERE scope = ?1";
-        let oldest: i64 = db.query_row(oldest, [head.scope], |row| row.get(0))?;
-        if position.0 < oldest as u64 {
+        let (first, end) = (key::first(head.scope), key::end(head.scope));
+        let oldest = "SELECT min(id) FROM snapshots WHERE id >= ?1 AND id < ?2";
+        let oldest = key::position(db.query_row(oldest, [first, end], |row| row.get(0))?);
+        if position < oldest {
             let refused = format!("what is before the entry {oldest} is forgotten");
             return Err(StorageError::Refused(refused).into());
         }
-        let total = "SELECT total FROM log WHERE scope = ?1 AND position < ?2
-                     ORDER BY position DESC LIMIT 1";
+        let total = "SELECT total FROM log WHERE id >= ?1 AND id < ?2 ORDER BY id DESC LIMIT 1";
         let total = db
-            .query_row(total, params![head.scope, position.0 as i64], |row| row.get::<_, i64>(0))
+            .query_row(total, [first, key::row(head.scope, position)], |row| row.get::<_, i64>(0))
             .optional()?;
         Ok(total.map_or(0, |total| total as u64))
     }
@@ -255,31 +265,33 @@ impl Changes {
         let snapshots = snapshots(db, head)?;
         let kept: Vec<Kept> = snapshots.iter().map(|(_, _, kept)| *kept).collect();
         let oldest = horizon.oldest_kept(&kept);
-        for (id, _, _) in &snapshots[..oldest] {
-            self.drop_snapshot(db, *id)?;
+        for (row, serial, _) in &snapshots[..oldest] {
+            self.drop_snapshot(db, *row, *serial)?;
         }
         if oldest > 0 {
-            let until = snapshots[oldest].1.0;
-            self.throw_away(db, ROWS, head.scope, until as i64)?;
+            let until = key::position(snapshots[oldest].0);
+            self.throw_away(db, ROWS, head.scope, until.0 as i64)?;
         }
         Ok(())
     }
 
     fn remove(&mut self, db: &Connection, name: &ScopeName) -> Result<bool, Trouble> {
-        let Some(head) = self.head(db, name)? else { return Ok(false) };
-        for (id, _, _) in snapshots(db, head)? {
-            self.drop_snapshot(db, id)?;
+        // Also one that is damaged: to remove it may be what somebody has decided.
+        let Some(Found { head, .. }) = head::find_any(db, name)? else { return Ok(false) };
+        for (row, serial, _) in snapshots(db, head)? {
+            self.drop_snapshot(db, row, serial)?;
         }
         forget_consumers(db, head.scope)?;
-        db.execute("DELETE FROM scopes WHERE id = ?1", [head.scope])?;
-        self.throw_away(db, ROWS, head.scope, i64::MAX)?;
+        head::remove(db, name, head.scope)?;
+        self.throw_away(db, ROWS, head.scope, key::POSITIONS)?;
+        self.promises.push(Promise::Removed(name.clone(), head.scope));
         self.heads.remove(name);
         Ok(true)
     }
 
-    fn drop_snapshot(&mut self, db: &Connection, id: i64) -> Result<(), Trouble> {
-        db.prepare_cached("DELETE FROM snapshots WHERE id = ?1")?.execute([id])?;
-        self.throw_away(db, PARTS, id, 0)
+    fn drop_snapshot(&mut self, db: &Connection, row: i64, serial: i64) -> Result<(), Trouble> {
+        db.prepare_cached("DELETE FROM snapshots WHERE id = ?1")?.execute([row])?;
+        self.throw_away(db, PARTS, serial, 0)
     }
 
     fn throw_away(
@@ -289,14 +301,32 @@ impl Changes {
         object: i64,
         until: i64,
     ) -> Result<(), Trouble> {
-        db.prepare_cached("INSERT INTO garbage(kind, object, until) VALUES(?1, ?2, ?3)")?
-            .execute([kind, object, until])?;
+        let thrown = db
+            .prepare_cached("INSERT INTO garbage(kind, object, until) VALUES(?1, ?2, ?3)")?
+            .execute([kind, object, until]);
         self.garbage = true;
+        match thrown.map_err(Trouble::from) {
+            // What cannot be swept takes room, and that is all.
+            Err(Trouble::Damaged(error)) => tracing::error!(error, "something is never swept"),
+            other => drop(other?),
+        }
         Ok(())
     }
 
     /// Deletes a little of what is not needed any more, at most so many rows of logs.
     pub(super) fn sweep(&mut self, db: &Connection, rows_max: usize) -> Result<(), Trouble> {
+        match self.sweep_some(db, rows_max) {
+            // It is in the way of nothing but the room that it takes, until the next start.
+            Err(Trouble::Damaged(error)) => {
+                tracing::error!(error, "what is not needed any more is not swept");
+                self.garbage = false;
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    fn sweep_some(&mut self, db: &Connection, rows_max: usize) -> Result<(), Trouble> {
         let rows_max = rows_max as i64;
         let next = "SELECT id, kind, object, until FROM garbage WHERE kind > 0 LIMIT 1";
         let next = db.prepare_cached(next)?.query_row([], |row| {
@@ -307,15 +337,18 @@ impl Changes {
             return Ok(());
         };
         let (deleted, max) = if kind == PARTS {
+            let rows = key::parts(object);
             let parts = "DELETE FROM parts WHERE id IN
-                         (SELECT id FROM parts WHERE snapshot = ?1 LIMIT ?2)";
-            (db.prepare_cached(parts)?.execute([object, SWEPT_PARTS_MAX])?, SWEPT_PARTS_MAX)
+                         (SELECT id FROM parts WHERE id >= ?1 AND id < ?2 LIMIT ?3)";
+            let range = [rows.start, rows.end, SWEPT_PARTS_MAX];
+            (db.prepare_cached(parts)?.execute(range)?, SWEPT_PARTS_MAX)
         } else {
+            let until: i64 = until;
+            let end = key::row(object, Position(until as u64));
             // A row goes when all of its entries are before the position.
             let rows = "DELETE FROM log WHERE id IN (SELECT id FROM log
-                        WHERE scope = ?1 AND position < ?2 AND position + entries <= ?2 LIMIT ?3)";
-            let until: i64 = until;
-            (db.prepare_cached(rows)?.execute([object, until, rows_max])?, rows_max)
+                        WHERE id >= ?1 AND id < ?2 AND id + entries <= ?2 LIMIT ?3)";
+            (db.prepare_cached(rows)?.execute([key::first(object), end, rows_max])?, rows_max)
         };
         if (deleted as i64) < max {
             db.prepare_cached("DELETE FROM garbage WHERE id = ?1")?.execute([id])?;
@@ -325,14 +358,17 @@ impl Changes {
 
     /// Where the log of a scope ends; `None` if it has no snapshot.
     fn head(&mut self, db: &Connection, name: &ScopeName) -> Result<Option<Head>, Trouble> {
-        if let Some(head) = self.heads.get(name) {
-            return Ok(Some(*head));
+        Ok(self.known(db, name)?.map(|known| known.head))
+    }
+
+    fn known(&mut self, db: &Connection, name: &ScopeName) -> Result<Option<Known>, Trouble> {
+        if let Some(known) = self.heads.get(name) {
+            return Ok(Some(*known));
         }
-        let head = find_head(db, name)?;
-        if let Some(head) = head {
-            self.remember(name, head);
-        }
-        Ok(head)
+        let Some(head) = head::find(db, name)? else { return Ok(None) };
+        let known = Known { head, is_awaited: somebody_has_all(db, head.scope)? };
+        self.remember(name, known);
+        Ok(Some(known))
     }
 
     /// Which row a scope has, and its last revision.
@@ -346,83 +382,57 @@ impl Changes {
 
     /// Somebody follows a scope who has everything until the next commit.
     pub(super) fn has_caught_up(&mut self, name: &ScopeName) {
-        if let Some(head) = self.heads.get_mut(name) {
-            head.is_awaited = true;
+        if let Some(known) = self.heads.get_mut(name) {
+            known.is_awaited = true;
         }
     }
 
-    fn remember(&mut self, name: &ScopeName, head: Head) {
+    fn remember(&mut self, name: &ScopeName, known: Known) {
         if self.heads.len() >= HEADS_MAX {
             self.heads.clear();
         }
-        self.heads.insert(name.clone(), head);
+        self.heads.insert(name.clone(), known);
     }
 }
 
-fn find_head(db: &Connection, name: &ScopeName) -> Result<Option<Head>, Trouble> {
-    let scope = "SELECT id FROM scopes WHERE name = ?1";
-    let scope: Option<i64> =
-        db.prepare_cached(scope)?.query_row([name.as_str()], |row| row.get(0)).optional()?;
-    let Some(scope) = scope else { return Ok(None) };
-    let newest = "SELECT position, revision, time, total, schema FROM snapshots
-                  WHERE scope = ?1 ORDER BY position DESC LIMIT 1";
-    let is_awaited = somebody_has_all(db, scope)?;
-    let read = |row: &rusqlite::Row<'_>, version| {
-        Ok(Head {
-            is_awaited,
-            scope,
-            version,
-            position: Position(row.get::<_, i64>(0)? as u64),
-            revision: Revision(row.get::<_, i64>(1)? as u64),
-            time: Timestamp(row.get(2)?),
-            total: row.get::<_, i64>(3)? as u64,
-        })
-    };
-    let head = db
-        .prepare_cached(newest)?
-        .query_row([scope], |row| read(row, SchemaVersion(row.get(4)?)))
-        .optional()?;
-    let Some(head) = head else { return Ok(None) };
-    let last = "SELECT position + entries, revision, time, total FROM log
-                WHERE scope = ?1 ORDER BY position DESC LIMIT 1";
-    let last =
-        db.prepare_cached(last)?.query_row([scope], |row| read(row, head.version)).optional()?;
-    Ok(Some(last.unwrap_or(head)))
+/// Whether no snapshot of the scope is behind this one.
+fn is_newest(db: &Connection, row: i64, scope: i64) -> Result<bool, Trouble> {
+    let later = "SELECT NOT EXISTS(SELECT 1 FROM snapshots WHERE id > ?1 AND id < ?2)";
+    Ok(db.prepare_cached(later)?.query_row([row, key::end(scope)], |row| row.get(0))?)
 }
 
-/// A scope's snapshots, oldest first: ids, positions, and what is kept with each.
-fn snapshots(db: &Connection, head: Head) -> Result<Vec<(i64, Position, Kept)>, Trouble> {
-    let all = "SELECT id, position, time, total, bytes FROM snapshots
-               WHERE scope = ?1 ORDER BY position DESC";
+/// A scope's snapshots, oldest first: their rows, what their parts are found by, and what is kept with each.
+fn snapshots(db: &Connection, head: Head) -> Result<Vec<(i64, i64, Kept)>, Trouble> {
+    let all = "SELECT id, serial, time, total, bytes FROM snapshots
+               WHERE id >= ?1 AND id < ?2 ORDER BY id DESC";
     let mut statement = db.prepare_cached(all)?;
-    let mut rows = statement.query([head.scope])?;
+    let mut rows = statement.query([key::first(head.scope), key::end(head.scope)])?;
     let (mut found, mut snapshot_bytes) = (Vec::new(), 0);
     while let Some(row) = rows.next()? {
         let total = row.get::<_, i64>(3)? as u64;
         snapshot_bytes = u64::saturating_add(snapshot_bytes, row.get::<_, i64>(4)? as u64);
         let bytes = snapshot_bytes.saturating_add(head.total.saturating_sub(total));
         let kept = Kept { time: Timestamp(row.get(2)?), bytes };
-        found.push((row.get(0)?, Position(row.get::<_, i64>(1)? as u64), kept));
+        found.push((row.get(0)?, row.get(1)?, kept));
     }
     found.reverse();
     Ok(found)
 }
 
-fn make_scope(db: &Connection, name: &ScopeName) -> Result<i64, Trouble> {
-    db.execute("INSERT INTO scopes(name) VALUES(?1)", [name.as_str()])?;
-    Ok(db.last_insert_rowid())
-}
-
-fn stage(db: &Connection, snapshot: i64, part: usize, record: &[u8]) -> Result<(), Trouble> {
+fn stage(db: &Connection, serial: i64, part: usize, record: &[u8]) -> Result<(), Trouble> {
     if part == 0 {
-        db.execute("INSERT INTO garbage(kind, object, until) VALUES(0, ?1, 0)", [snapshot])?;
+        db.execute("INSERT INTO garbage(kind, object, until) VALUES(0, ?1, 0)", [serial])?;
     }
-    insert_part(db, snapshot, part, record)
+    insert_part(db, serial, part, record)
 }
 
-fn insert_part(db: &Connection, snapshot: i64, part: usize, record: &[u8]) -> Result<(), Trouble> {
-    db.prepare_cached("INSERT INTO parts(snapshot, part, record) VALUES(?1, ?2, ?3)")?
-        .execute(params![snapshot, part as i64, record])?;
+fn insert_part(db: &Connection, serial: i64, part: usize, record: &[u8]) -> Result<(), Trouble> {
+    if part >= key::PARTS_MAX {
+        let refused = "the state is too large for a snapshot".to_owned();
+        return Err(StorageError::Refused(refused).into());
+    }
+    db.prepare_cached("INSERT INTO parts VALUES(?1, ?2)")?
+        .execute(params![key::parts(serial).start + part as i64, record])?;
     Ok(())
 }
 
@@ -431,16 +441,22 @@ fn save_session(
     id: SessionId,
     token: &TokenHash,
     record: &Record,
-) -> Result<(), Trouble> {
-    db.prepare_cached("INSERT OR REPLACE INTO sessions VALUES(?1, ?2, ?3, ?4)")?
-        .execute(params![session_key(id), token.as_bytes(), record.crc, record.text])?;
-    Ok(())
+) -> Result<i64, Trouble> {
+    let save = "INSERT OR REPLACE INTO sessions VALUES(
+                    ?1, ?2, ?3, ?4, ifnull((SELECT saved FROM sessions WHERE id = ?1), 0) + 1
+                ) RETURNING saved";
+    let values = params![session_key(id), token.as_bytes(), record.crc, record.text];
+    Ok(db.prepare_cached(save)?.query_row(values, |row| row.get(0))?)
 }
 
 fn add_schema(db: &Connection, schema: &StoredSchema) -> Result<(), Trouble> {
     let there = super::read::schemas(db)?;
     if StoredSchema::is_new(&there, schema)? {
-        db.execute("INSERT INTO schemas VALUES(?1, ?2)", params![schema.version.0, &*schema.text])?;
+        let crc = super::read::schema_crc(schema);
+        for table in ["schemas", "schemas_again"] {
+            let insert = format!("INSERT OR REPLACE INTO {table} VALUES(?1, ?2, ?3)");
+            db.execute(&insert, params![schema.version.0, crc, &*schema.text])?;
+        }
     }
     Ok(())
 }

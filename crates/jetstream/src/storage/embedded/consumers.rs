@@ -11,7 +11,8 @@ use super::super::{
 };
 use super::EmbeddedStorage;
 use super::change::{Change, Changes};
-use super::read::find_scope;
+use super::head;
+use super::key;
 use super::trouble::Trouble;
 use crate::future::BoxFuture;
 
@@ -125,9 +126,9 @@ fn progress(
     scope: &ScopeName,
     consumer: &str,
 ) -> Result<Option<Progress>, Trouble> {
-    let Some(id) = find_scope(db, scope)? else { return Ok(None) };
+    let Some(head) = head::find(db, scope)? else { return Ok(None) };
     let query = "SELECT revision, failing_since FROM consumers WHERE scope = ?1 AND name = ?2";
-    let found = db.prepare_cached(query)?.query_row(params![id, consumer], |row| {
+    let found = db.prepare_cached(query)?.query_row(params![head.scope, consumer], |row| {
         let revision = Revision(row.get::<_, i64>(0)? as u64);
         let failing_since = row.get::<_, Option<i64>>(1)?.map(Timestamp);
         Ok(Progress { revision, failing_since })
@@ -142,8 +143,7 @@ fn behind(
     max: usize,
 ) -> Result<Vec<Behind>, Trouble> {
     let query = "SELECT scope_name, revision,
-                        ifnull((SELECT revision FROM log WHERE log.scope = consumers.scope
-                                ORDER BY position DESC LIMIT 1), revision)
+                        ifnull((SELECT revision FROM scopes WHERE id = consumers.scope), revision)
                  FROM consumers WHERE behind AND name = ?1 AND (scope_name > ?2 OR ?3)
                  ORDER BY scope_name LIMIT ?4";
     let mut statement = db.prepare_cached(query)?;
@@ -158,9 +158,10 @@ fn behind(
 }
 
 fn past_begins(db: &Connection, scope: &ScopeName) -> Result<Option<Revision>, Trouble> {
-    let Some(id) = find_scope(db, scope)? else { return Ok(None) };
-    let query = "SELECT revision FROM snapshots WHERE scope = ?1 ORDER BY position LIMIT 1";
-    let oldest = db.prepare_cached(query)?.query_row([id], |row| row.get::<_, i64>(0));
+    let Some(head) = head::find(db, scope)? else { return Ok(None) };
+    let query = "SELECT revision FROM snapshots WHERE id >= ?1 AND id < ?2 ORDER BY id LIMIT 1";
+    let range = [key::first(head.scope), key::end(head.scope)];
+    let oldest = db.prepare_cached(query)?.query_row(range, |row| row.get::<_, i64>(0));
     Ok(oldest.optional()?.map(|revision| Revision(revision as u64)))
 }
 

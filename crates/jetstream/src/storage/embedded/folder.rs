@@ -64,5 +64,17 @@ impl Folder {
     }
 }
 
+/// Whether a server has the store in this folder open.
+pub(super) fn is_taken(path: &Path) -> bool {
+    let lock = File::open(path.join(LOCK));
+    lock.is_ok_and(|lock| matches!(lock.try_lock(), Err(TryLockError::WouldBlock)))
+}
+
+/// Brings to the disk which files are in a folder.
+pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
+    // Elsewhere a folder cannot be opened, and the system sees to it.
+    if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
+}
+
 /// Room for some transactions of a few pages.
 const RESERVE_BYTES: usize = 1 << 20;

@@ -10,8 +10,10 @@ use super::trouble::Trouble;
 /// The names of the files in a store's folder.
 pub(super) const DATABASE: &str = "jetstream.db";
 pub(super) const LOG_AHEAD: &str = "jetstream.db-wal";
+pub(super) const INDEX_AHEAD: &str = "jetstream.db-shm";
 pub(super) const LOCK: &str = "lock";
 pub(super) const RESERVE: &str = "reserve";
+pub(super) const PROMISES: &str = "promises";
 
 /// "JETS": what kind of database this is.
 const APPLICATION: i64 = 0x4a45_5453;
@@ -20,46 +22,56 @@ const APPLICATION: i64 = 0x4a45_5453;
 const STEPS: [&str; 2] = [TABLES, CONSUMERS];
 
 /// The form of the tables.
-const VERSION: i64 = STEPS.len() as i64;
+const VERSION: i64 = FORMS_BEFORE + STEPS.len() as i64;
 
-/// `log` only grows at its end and is deleted from its beginning, scope by scope. A row is what one scope
-/// appended at a time: entries after `position`, the last of which left the scope at `revision` and `time`.
-/// `total` sums up the bytes of the scope's rows until here, so that no one has to.
+/// Forms of the time before the first release, which nobody reads any more.
+const FORMS_BEFORE: i64 = 2;
+
+/// `scopes` says where each log ends (see `head`), and `names` has every name a second time.
+///
+/// A row of `log` is what one scope appended at a time: entries after its position, the last of which left the
+/// scope at `revision` and `time`. `total` sums up the bytes of the scope's rows until here, so that no one has
+/// to. Its number, like that of a snapshot, is scope and position in one (see `key`).
 ///
 /// A snapshot is cut into parts, so that none of its transactions is long; it is there when its row is.
 ///
+/// `saved` counts how often a session was written, to tell an older record from a newer one.
+///
 /// `garbage` is what is not needed any more and deleted bit by bit: 0 a snapshot that is being written,
 /// 1 the parts of a snapshot, 2 rows of a scope before a position.
+///
+/// Without schemas nothing can be read, so there are two of each, on pages of their own.
 const TABLES: &str = "
     CREATE TABLE meta(key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
     INSERT INTO meta VALUES('probe', 0);
-    CREATE TABLE scopes(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE);
+    CREATE TABLE schemas(version INTEGER PRIMARY KEY, crc INTEGER NOT NULL, text TEXT NOT NULL);
+    CREATE TABLE scopes(
+        id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, schema INTEGER NOT NULL,
+        position INTEGER NOT NULL, revision INTEGER NOT NULL, time INTEGER NOT NULL,
+        total INTEGER NOT NULL, crc INTEGER NOT NULL, damage TEXT
+    );
+    CREATE TABLE names(id INTEGER PRIMARY KEY, scope INTEGER NOT NULL);
     CREATE TABLE log(
-        id INTEGER PRIMARY KEY, scope INTEGER NOT NULL, position INTEGER NOT NULL,
-        entries INTEGER NOT NULL, revision INTEGER NOT NULL, time INTEGER NOT NULL,
-        total INTEGER NOT NULL, crc INTEGER NOT NULL, record BLOB NOT NULL
+        id INTEGER PRIMARY KEY, entries INTEGER NOT NULL, revision INTEGER NOT NULL,
+        time INTEGER NOT NULL, total INTEGER NOT NULL, crc INTEGER NOT NULL, record BLOB NOT NULL
     );
-    CREATE INDEX log_of_scope ON log(scope, position);
     CREATE TABLE snapshots(
-        id INTEGER PRIMARY KEY, scope INTEGER NOT NULL, position INTEGER NOT NULL,
-        revision INTEGER NOT NULL, time INTEGER NOT NULL, total INTEGER NOT NULL,
-        bytes INTEGER NOT NULL, schema INTEGER NOT NULL, crc INTEGER NOT NULL
+        id INTEGER PRIMARY KEY, serial INTEGER NOT NULL, revision INTEGER NOT NULL,
+        time INTEGER NOT NULL, total INTEGER NOT NULL, bytes INTEGER NOT NULL,
+        schema INTEGER NOT NULL, crc INTEGER NOT NULL
     );
-    CREATE UNIQUE INDEX snapshots_of_scope ON snapshots(scope, position);
-    CREATE TABLE parts(
-        id INTEGER PRIMARY KEY, snapshot INTEGER NOT NULL, part INTEGER NOT NULL,
-        record BLOB NOT NULL
-    );
-    CREATE UNIQUE INDEX parts_of_snapshot ON parts(snapshot, part);
+    CREATE TABLE parts(id INTEGER PRIMARY KEY, record BLOB NOT NULL);
     CREATE TABLE garbage(
         id INTEGER PRIMARY KEY, kind INTEGER NOT NULL, object INTEGER NOT NULL,
         until INTEGER NOT NULL
     );
     CREATE TABLE sessions(
         id INTEGER PRIMARY KEY, token BLOB NOT NULL UNIQUE, crc INTEGER NOT NULL,
-        record TEXT NOT NULL
+        record TEXT NOT NULL, saved INTEGER NOT NULL
     );
-    CREATE TABLE schemas(version INTEGER PRIMARY KEY, text TEXT NOT NULL);
+    CREATE TABLE schemas_again(
+        version INTEGER PRIMARY KEY, crc INTEGER NOT NULL, text TEXT NOT NULL
+    );
 ";
 
 /// `behind` is 1 as long as the scope's last commit is past the row's `revision`; the index over it is how a
@@ -114,7 +126,9 @@ pub(super) fn prepare(connection: &Connection) -> Result<(), Trouble> {
     let found = match (application, version) {
         (0, 0) if is_empty(connection)? => 0,
         (APPLICATION, VERSION) => return Ok(()),
-        (APPLICATION, earlier) if (1..VERSION).contains(&earlier) => earlier,
+        (APPLICATION, earlier) if (FORMS_BEFORE + 1..VERSION).contains(&earlier) => {
+            earlier - FORMS_BEFORE
+        }
         (APPLICATION, later) => {
             return Err(Trouble::Foreign(format!(
                 "the store has the form {later}; this version of the program knows the form {VERSION}"
@@ -152,9 +166,10 @@ mod tests {
         for form in 1..=STEPS.len() {
             let db = Connection::open_in_memory().unwrap();
             db.execute_batch(&STEPS[..form].concat()).unwrap();
+            let version = FORMS_BEFORE + form as i64;
             db.execute_batch(&format!(
-                "PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {form};
-                 INSERT INTO scopes(name) VALUES('kept');"
+                "PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {version};
+                 INSERT INTO scopes VALUES(1, 'kept', 0, 0, 0, 0, 0, 0, NULL);"
             ))
             .unwrap();
             prepare(&db).unwrap();

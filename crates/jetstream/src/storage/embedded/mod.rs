@@ -1,22 +1,30 @@
 //! A store in a folder, with nothing to install: SQLite inside the process.
 //!
-//! - `layout`: the tables.
+//! - `layout`: the tables. `key`: how their rows are numbered; `head`: where a scope's log ends.
 //! - `writer`: the one thread that writes, a transaction at a time for all who wait; `queue` is what waits,
 //!   `change` what a transaction consists of.
 //! - `consumers`: how far those have got who are told of commits.
 //! - `read`: everything that only reads, on connections of its own.
-//! - `wal`: what SQLite would take back at the start without a word.
+//! - `wal`: what SQLite would take back at the start without a word; `promises`: what was promised of it,
+//!   and `recovery`: what becomes of that when the files are not what they were.
 //! - `trouble`: what SQLite says, sorted by whose matter it is.
 //! - `folder`: one server at a time, and room for when the disk is full.
+//! - `copy`: a copy of it, and the way back; `salvage`: a new store of what is left of a damaged one.
 
 mod change;
 mod consumers;
+mod copy;
 mod folder;
 #[cfg(any(test, feature = "contract"))]
 pub mod fuzzing;
+mod head;
+mod key;
 mod layout;
+mod promises;
 mod queue;
 mod read;
+mod recovery;
+mod salvage;
 mod trouble;
 mod wal;
 mod writer;
@@ -26,7 +34,7 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::{self, JoinHandle};
 
@@ -42,8 +50,12 @@ use super::{
     StorageHealth, Stored, StoredSchema, StoredScope, StoredSession, TokenHash, record,
 };
 use crate::future::BoxFuture;
+pub use copy::Restoring;
+pub use salvage::Salvaged;
+
 use change::{Append, Change, Changes, NewSnapshot};
 use folder::Folder;
+use promises::{Promised, Promises};
 use queue::{Job, Queue};
 use read::Readers;
 use trouble::Trouble;
@@ -76,6 +88,12 @@ impl EmbeddedOptions {
 pub struct OpeningReport {
     /// The bytes of a transaction that a crash has torn. Nobody had been told that it is stored.
     pub torn_bytes: u64,
+    /// Where the log ahead was damaged, in bytes. What was left of it was put together.
+    pub damaged_log: Option<u64>,
+    /// The scopes that have lost what was promised, and are not opened any more.
+    pub damaged: Vec<ScopeName>,
+    /// How many sessions were not as they had been, and begin anew.
+    pub sessions_forgotten: usize,
 }
 
 /// Keeps everything in a folder. Clones share it; it is closed with the last one.
@@ -91,7 +109,6 @@ struct Inner {
     retention: Retention,
     health: watch::Receiver<StorageHealth>,
     report: OpeningReport,
-    next_snapshot: AtomicI64,
     threads: Mutex<Vec<JoinHandle<()>>>,
     folder: Arc<Folder>,
 }
@@ -101,17 +118,31 @@ impl EmbeddedStorage {
     ///
     /// # Errors
     ///
-    /// If another server has it open, it is another program's or a later version's, the disk fails, or the
-    /// middle of the log that is written ahead is damaged.
+    /// If another server has it open, it is another program's or another version's, the disk fails, or so much
+    /// is damaged that what is left does not fit together.
     pub fn open(options: &EmbeddedOptions) -> Result<Self, StorageError> {
         let folder = Arc::new(Folder::take(&options.path)?);
-        let report = look_at_log(&folder.path)?;
-        let opened = Self::open_in(folder, options, report);
+        let failed = |error: std::io::Error| {
+            let path = folder.path.join(layout::PROMISES);
+            StorageError::Failed(format!("cannot read {}: {error}", path.display()))
+        };
+        let mut promised = Promised::read(&folder.path).map_err(failed)?;
+        let report = recovery::look(&folder.path, promised.as_ref())?;
+        if let Some(list) = &promised
+            && !recovery::is_telling(&folder.path, list).map_err(failed)?
+        {
+            promised = None;
+        }
+        let opened = Self::open_in(folder, options, report, promised);
         opened.map_err(|trouble| {
             let path = options.path.display();
+            let hint = match &trouble {
+                Trouble::Damaged(_) => recovery::HINT,
+                _ => "",
+            };
             match trouble.of(None) {
                 StorageError::Failed(what) => {
-                    StorageError::Failed(format!("cannot open the store in {path}: {what}"))
+                    StorageError::Failed(format!("cannot open the store in {path}: {what}{hint}"))
                 }
                 other => other,
             }
@@ -121,12 +152,16 @@ impl EmbeddedStorage {
     fn open_in(
         folder: Arc<Folder>,
         options: &EmbeddedOptions,
-        report: OpeningReport,
+        mut report: OpeningReport,
+        promised: Option<Promised>,
     ) -> Result<Self, Trouble> {
         let vfs = options.vfs.as_deref();
         let mut db = layout::connect(&folder.path, vfs)?;
         layout::prepare(&db)?;
-        let next_snapshot = forget_half_snapshots(&db)?;
+        if let Some(promised) = &promised {
+            recovery::compare(&db, promised, &mut report)?;
+        }
+        forget_half_snapshots(&db)?;
         folder.make_reserve()?;
         let pages = Arc::new(AtomicUsize::new(0));
         let counted = pages.clone();
@@ -143,6 +178,7 @@ impl EmbeddedStorage {
             folder: folder.clone(),
             queue: queue.clone(),
             changes: Changes::new(),
+            promises: Promises::resume(&folder.path, promised.as_ref()),
             health,
             pages,
             checkpoint_pages: options.checkpoint_pages,
@@ -158,7 +194,6 @@ impl EmbeddedStorage {
         let readers = Arc::new(Readers::new(folder.path.clone(), options.vfs.clone()));
         let places = Arc::new(Semaphore::new(WAITING_MAX));
         let (retention, threads) = (options.retention, Mutex::new(threads));
-        let next_snapshot = AtomicI64::new(next_snapshot);
         let inner = Inner {
             queue,
             places,
@@ -166,11 +201,18 @@ impl EmbeddedStorage {
             retention,
             health: health_seen,
             report,
-            next_snapshot,
             threads,
             folder,
         };
         Ok(Self(Arc::new(inner)))
+    }
+
+    /// The name of the file that makes a folder a store.
+    pub const FILE: &str = layout::DATABASE;
+
+    /// Whether there is a store in a folder.
+    pub fn is_in(folder: &Path) -> bool {
+        folder.join(layout::DATABASE).exists()
     }
 
     /// The folder.
@@ -181,30 +223,6 @@ impl EmbeddedStorage {
     /// What was found at the start.
     pub fn report(&self) -> &OpeningReport {
         &self.0.report
-    }
-
-    /// Writes a copy of everything, as it is at this moment, to a file that is not there yet, while the
-    /// store goes on. A folder with the copy named `jetstream.db` is a store.
-    ///
-    /// # Errors
-    ///
-    /// If the disk fails or the file is there.
-    pub async fn back_up(&self, to: PathBuf) -> Result<(), StorageError> {
-        let inner = self.0.clone();
-        let copy = move || {
-            let db = layout::connect(&inner.folder.path, inner.readers.vfs())?;
-            let path = to
-                .to_str()
-                .ok_or_else(|| Trouble::Foreign(format!("{} is no Unicode", to.display())))?;
-            db.execute("VACUUM INTO ?1", [path])?;
-            // SQLite leaves it to the system when the copy is on the disk.
-            std::fs::File::open(&to)?.sync_all()?;
-            Ok(())
-        };
-        match tokio::task::spawn_blocking(copy).await {
-            Ok(copied) => copied.map_err(|trouble: Trouble| trouble.of(None)),
-            Err(panic) => Err(StorageError::Failed(format!("the copy fell over: {panic}"))),
-        }
     }
 
     /// Hands a change to the writer and waits until it is durable, or will never be.
@@ -230,7 +248,7 @@ impl EmbeddedStorage {
         scope: &StoredScope,
         snapshot: Snapshot,
     ) -> Result<(), StorageError> {
-        let id = self.0.next_snapshot.fetch_add(1, Ordering::Relaxed);
+        let serial = key::draw_snapshot().map_err(|trouble| trouble.of(Some(&scope.name)))?;
         let Snapshot { position, revision, time, .. } = snapshot;
         let sealed = {
             let scope = scope.clone();
@@ -245,12 +263,12 @@ impl EmbeddedStorage {
         let last = parts.next_back();
         for (part, record) in parts {
             let record = record.to_vec();
-            self.change(Change::Stage { snapshot: id, part, record }).await?;
+            self.change(Change::Stage { serial, part, record }).await?;
         }
         let last_part = last.map_or((0, Vec::new()), |(part, record)| (part, record.to_vec()));
         let (scope, version) = (scope.name.clone(), scope.version);
         let snapshot =
-            NewSnapshot { scope, version, id, position, revision, time, bytes, crc, last_part };
+            NewSnapshot { scope, version, serial, position, revision, time, bytes, crc, last_part };
         self.change(Change::Snapshot(snapshot)).await.map(drop)
     }
 
@@ -273,41 +291,22 @@ impl EmbeddedStorage {
     }
 }
 
-/// Sees what SQLite is going to pass over.
-fn look_at_log(folder: &Path) -> Result<OpeningReport, StorageError> {
-    let found = wal::inspect(folder).map_err(|error| {
-        let path = folder.join(layout::LOG_AHEAD);
-        StorageError::Failed(format!("cannot read {}: {error}", path.display()))
-    })?;
-    match found {
-        wal::Found::Whole => Ok(OpeningReport::default()),
-        wal::Found::Torn(torn_bytes) => {
-            tracing::warn!(
-                bytes = torn_bytes,
-                "a crash has torn the last transaction; nobody was told that it is stored"
-            );
-            Ok(OpeningReport { torn_bytes })
+/// Throws away snapshots that were not written to their end.
+fn forget_half_snapshots(db: &Connection) -> Result<(), Trouble> {
+    let forgotten = db.execute("UPDATE garbage SET kind = 1 WHERE kind = 0", []);
+    match forgotten.map_err(Trouble::from) {
+        Err(Trouble::Damaged(error)) => {
+            tracing::error!(error, "half snapshots of an earlier server are never swept");
+            Ok(())
         }
-        wal::Found::Damaged(byte) => Err(StorageError::Failed(format!(
-            "{} is damaged at byte {byte}, and commits behind it were promised to be durable: \
-             restore a backup, or move the file away to go on with what is before it",
-            folder.join(layout::LOG_AHEAD).display()
-        ))),
+        other => other.map(drop),
     }
-}
-
-/// Throws away snapshots that were not written to their end, and gives the next one's id.
-fn forget_half_snapshots(db: &Connection) -> Result<i64, Trouble> {
-    db.execute("UPDATE garbage SET kind = 1 WHERE kind = 0", [])?;
-    let last = "SELECT max(ifnull((SELECT max(id) FROM snapshots), 0),
-                           ifnull((SELECT max(snapshot) FROM parts), 0))";
-    Ok(db.query_row(last, [], |row| row.get::<_, i64>(0))?.saturating_add(1))
 }
 
 fn make_checkpoints(db: &Connection, asked: &Receiver<()>, queue: &Queue) {
     while asked.recv().is_ok() && !queue.is_closed() {
         match checkpoint(db, "PASSIVE") {
-            Ok(()) => queue.finish_checkpoint(),
+            Ok(_) => queue.finish_checkpoint(),
             Err(trouble) => queue.report(trouble),
         }
     }
@@ -448,6 +447,21 @@ impl Storage for EmbeddedStorage {
 
     fn add_schema(&self, schema: StoredSchema) -> BoxFuture<'_, Result<(), StorageError>> {
         Box::pin(async move { self.change(Change::AddSchema(schema)).await.map(drop) })
+    }
+
+    fn back_up<'a>(&'a self, folder: &'a Path) -> BoxFuture<'a, Result<(), StorageError>> {
+        let (inner, to) = (self.0.clone(), folder.to_owned());
+        Box::pin(async move {
+            // Not one of the readers, which others wait for: a large copy takes minutes.
+            let copy = move || copy::write(&inner.folder.path, inner.readers.vfs(), &to);
+            let copied = tokio::task::spawn_blocking(copy).await;
+            let fell = |panic| StorageError::Failed(format!("the copy fell over: {panic}"));
+            copied.map_err(fell)?.map_err(|trouble| trouble.of(None))
+        })
+    }
+
+    fn check(&self) -> BoxFuture<'_, Result<Vec<String>, StorageError>> {
+        Box::pin(self.0.readers.ask(None, read::check))
     }
 
     fn health(&self) -> watch::Receiver<StorageHealth> {

@@ -1,5 +1,6 @@
 //! What is read, on connections of their own.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -7,7 +8,7 @@ use jetstream_core::ids::{Position, Revision, ScopeName, SessionId};
 use jetstream_core::scope::Entry;
 use jetstream_core::time::Timestamp;
 use parking_lot::Mutex;
-use rusqlite::{Connection, OptionalExtension, Params, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::Semaphore;
 
 use super::super::record::{read_entries, read_session, read_snapshot};
@@ -16,6 +17,8 @@ use super::super::{
     StoredScope, StoredSession, TokenHash,
 };
 use super::change::session_key;
+use super::head::{self, Head};
+use super::key;
 use super::layout::connect_reader;
 use super::trouble::Trouble;
 
@@ -77,66 +80,163 @@ impl Readers {
 }
 
 pub(super) fn load(db: &Connection, scope: &StoredScope) -> Result<Option<Stored>, Trouble> {
-    let Some(id) = find_scope(db, &scope.name)? else { return Ok(None) };
-    let newest = "SELECT id, position, crc FROM snapshots WHERE scope = ?1
-                  ORDER BY position DESC LIMIT 1";
-    let Some(snapshot) = one_snapshot(db, scope, newest, [id])? else { return Ok(None) };
-    let mut entries = Vec::new();
-    for_each_row(db, scope, id, (snapshot.position, None), |after, version, row| {
-        // Rows lead on from each other, and the first from the snapshot.
-        let expected = Position(snapshot.position.0 + entries.len() as u64);
-        if after != expected {
-            let what = format!("entries after {after} follow on those before {expected}");
-            return Err(Trouble::Damaged(what));
+    let Some(head) = head::find(db, &scope.name)? else { return Ok(None) };
+    let mut damage = None;
+    // From an older snapshot the log leads to the same state, as far as it reaches back.
+    for found in snapshot_rows(db, head)? {
+        let stored = one_snapshot(db, scope, &found).and_then(|snapshot| {
+            let entries = entries_behind(db, scope, head, &snapshot)?;
+            Ok(Stored { snapshot, entries })
+        });
+        match stored {
+            Ok(stored) => {
+                if let Some(damage) = damage {
+                    let from = stored.snapshot.revision;
+                    tracing::error!(scope = %scope.name, %damage, %from, "an older snapshot serves");
+                }
+                return Ok(Some(stored));
+            }
+            Err(Trouble::Damaged(what)) => damage = damage.or(Some(what)),
+            Err(other) => return Err(other),
         }
+    }
+    // It was made together with its first snapshot.
+    Err(Trouble::Damaged(damage.unwrap_or_else(|| "it has no snapshot".to_owned())))
+}
+
+/// The furthest state of a damaged scope that can be reached, and what keeps it from being reached to the end.
+/// `None`: there is none.
+pub(super) fn load_what_is_left(
+    db: &Connection,
+    scope: &StoredScope,
+    head: Head,
+) -> Option<(Stored, Option<String>)> {
+    let mut furthest: Option<(Stored, Option<String>)> = None;
+    // Read one by one, so that damage among them does not hide the others.
+    let mut before = key::end(head.scope);
+    while let Ok(Some(row)) = snapshot_before(db, head, before) {
+        before = key::row(head.scope, row.position);
+        let Ok(snapshot) = one_snapshot(db, scope, &row) else { continue };
+        let mut entries = Vec::new();
+        let read = collect_entries(db, scope, head, &snapshot, &mut entries);
+        let cut = read.err().map(|trouble| trouble.to_string());
+        let stored = Stored { snapshot, entries };
+        let is_whole = cut.is_none();
+        if furthest.as_ref().is_none_or(|(other, _)| other.position() < stored.position()) {
+            furthest = Some((stored, cut));
+        }
+        if is_whole {
+            break;
+        }
+    }
+    furthest
+}
+
+fn entries_behind(
+    db: &Connection,
+    scope: &StoredScope,
+    head: Head,
+    snapshot: &Snapshot,
+) -> Result<Vec<Entry>, Trouble> {
+    let mut entries = Vec::new();
+    collect_entries(db, scope, head, snapshot, &mut entries)?;
+    Ok(entries)
+}
+
+fn collect_entries(
+    db: &Connection,
+    scope: &StoredScope,
+    head: Head,
+    snapshot: &Snapshot,
+    entries: &mut Vec<Entry>,
+) -> Result<(), Trouble> {
+    for_each_row(db, scope, head, (snapshot.position, None), |after, version, row| {
         if version != snapshot.version {
             let what = format!("entries after {after} are of schema {}", version.0);
             return Err(Trouble::Damaged(what));
         }
         entries.extend(row);
         Ok(true)
-    })?;
-    Ok(Some(Stored { snapshot, entries }))
+    })
 }
 
-/// Gives a log's entries after a position, row by row, until it is told that it is enough. Rows that only lead
-/// up to a revision are passed over, if one is given.
+/// Gives a log's entries after a position, row by row, until it is told that it is enough. Rows lead on from
+/// each other, the first from the position, and the last to where the log ends. Rows that only lead up to a
+/// revision are passed over, if one is given.
 fn for_each_row(
     db: &Connection,
     scope: &StoredScope,
-    id: i64,
+    head: Head,
     (after, known): (Position, Option<Revision>),
     mut take: impl FnMut(Position, SchemaVersion, Vec<Entry>) -> Result<bool, Trouble>,
 ) -> Result<(), Trouble> {
     // The row that a position lies in is the last one that begins before it.
-    let first = "SELECT position FROM log WHERE scope = ?1 AND position <= ?2
-                 ORDER BY position DESC LIMIT 1";
-    let first: Option<i64> = db
-        .prepare_cached(first)?
-        .query_row(params![id, after.0 as i64], |row| row.get(0))
-        .optional()?;
-    let rows = "SELECT position, entries, crc, record FROM log
-                WHERE scope = ?1 AND position >= ?2 AND (?3 IS NULL OR revision > ?3)
-                ORDER BY position";
+    let first = "SELECT max(id) FROM log WHERE id >= ?1 AND id <= ?2";
+    let begin = key::row(head.scope, after);
+    let first: Option<i64> =
+        db.prepare_cached(first)?.query_row([key::first(head.scope), begin], |row| row.get(0))?;
+    let mut first = first.unwrap_or(begin);
+    if let Some(known) = known {
+        first = row_behind(db, head, first, known)?;
+    }
+    let rows = "SELECT id, entries, crc, record, revision FROM log
+                WHERE id >= ?1 AND id < ?2 ORDER BY id";
     let mut statement = db.prepare_cached(rows)?;
-    let known = known.map(|known| i64::try_from(known.0).unwrap_or(i64::MAX));
-    let mut rows = statement.query(params![id, first.unwrap_or(after.0 as i64), known])?;
+    let mut rows = statement.query([first, key::end(head.scope)])?;
+    // Where rows are passed over it is the first one that says where it begins.
+    let mut expected = known.is_none().then_some(after);
     while let Some(row) = rows.next()? {
-        let (position, count) = (row.get::<_, i64>(0)? as u64, row.get::<_, i64>(1)? as u64);
-        if position.saturating_add(count) <= after.0 {
+        let (position, count) = (key::position(row.get(0)?), row.get::<_, i64>(1)? as u64);
+        let end = Position(position.0.saturating_add(count));
+        if end <= after {
             continue;
         }
-        let (version, mut entries) = read_row(scope, Position(position), row)?;
+        let begin = position.max(after);
+        let expected_begin = *expected.get_or_insert(begin);
+        if begin != expected_begin {
+            let expected = expected_begin;
+            let what = format!("entries after {position} follow on those before {expected}");
+            return Err(Trouble::Damaged(what));
+        }
+        let (version, mut entries) = read_row(scope, position, row)?;
         if entries.len() as u64 != count {
             return Err(Trouble::Damaged(format!("not {count} entries after {position}")));
         }
         // The position may lie within the row.
-        entries.drain(..after.0.saturating_sub(position) as usize);
-        if !take(after.max(Position(position)), version, entries)? {
-            break;
+        entries.drain(..after.0.saturating_sub(position.0) as usize);
+        if !take(begin, version, entries)? {
+            return Ok(());
         }
+        expected = Some(end);
+    }
+    // Passed over is only what leads to a revision; what leads on from it has to be there.
+    let is_passed = known.is_some_and(|known| known >= head.revision) || after == head.position;
+    let expected = expected.or((!is_passed).then_some(after));
+    if let Some(expected) = expected.filter(|expected| *expected != head.position) {
+        let end = head.position;
+        let what = format!("the log ends after the entry {expected}, and not after {end}");
+        return Err(Trouble::Damaged(what));
     }
     Ok(())
+}
+
+/// The first row from `first` on that leads past a revision. Revisions rise from row to row.
+fn row_behind(db: &Connection, head: Head, first: i64, known: Revision) -> Result<i64, Trouble> {
+    let next = "SELECT id, revision FROM log WHERE id >= ?1 AND id < ?2 ORDER BY id LIMIT 1";
+    let mut next = db.prepare_cached(next)?;
+    let end = key::row(head.scope, head.position);
+    let (mut low, mut high) = (first, end.max(first));
+    while low < high {
+        let middle = low + (high - low) / 2;
+        let row = next.query_row([middle, end], |row| {
+            Ok((row.get::<_, i64>(0)?, Revision(row.get::<_, i64>(1)? as u64)))
+        });
+        match row.optional()? {
+            Some((id, revision)) if revision <= known => low = id + 1,
+            _ => high = middle,
+        }
+    }
+    Ok(low)
 }
 
 fn read_row(
@@ -145,8 +245,16 @@ fn read_row(
     row: &rusqlite::Row<'_>,
 ) -> Result<(SchemaVersion, Vec<Entry>), Trouble> {
     let (crc, record) = (row.get(2)?, text(row.get_ref(3)?.as_blob().map_err(wrong_type)?)?);
-    let entries = read_entries(scope, after, record, crc);
-    entries.map_err(|error| in_scope(scope, &format!("the entries after {after}"), error))
+    let what = || format!("the entries after {after}");
+    let read = read_entries(scope, after, record, crc);
+    let (version, entries) = read.map_err(|error| in_scope(scope, &what(), error))?;
+    // Where rows are looked for goes by their columns.
+    let column = Revision(row.get::<_, i64>(4)? as u64);
+    let last = entries.iter().rev().find_map(Entry::commit);
+    if last.is_some_and(|commit| commit.revision != column) {
+        return Err(Trouble::Damaged(format!("{}: their revision is not {column}", what())));
+    }
+    Ok((version, entries))
 }
 
 fn in_scope(scope: &StoredScope, what: &str, error: super::super::record::RecordError) -> Trouble {
@@ -159,27 +267,73 @@ fn in_scope(scope: &StoredScope, what: &str, error: super::super::record::Record
     }
 }
 
+/// A row of the snapshots.
+struct SnapshotRow {
+    position: Position,
+    serial: i64,
+    revision: Revision,
+    time: Timestamp,
+    version: SchemaVersion,
+    crc: u32,
+}
+
+impl SnapshotRow {
+    fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            position: key::position(row.get(0)?),
+            serial: row.get(1)?,
+            revision: Revision(row.get::<_, i64>(2)? as u64),
+            time: Timestamp(row.get(3)?),
+            version: SchemaVersion(row.get(4)?),
+            crc: row.get(5)?,
+        })
+    }
+}
+
+/// The snapshots of a scope, newest first.
+fn snapshot_rows(db: &Connection, head: Head) -> Result<Vec<SnapshotRow>, Trouble> {
+    let all = "SELECT id, serial, revision, time, schema, crc FROM snapshots
+               WHERE id >= ?1 AND id < ?2 ORDER BY id DESC";
+    let mut statement = db.prepare_cached(all)?;
+    let range = [key::first(head.scope), key::end(head.scope)];
+    let rows = statement.query_map(range, SnapshotRow::read)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn snapshot_before(
+    db: &Connection,
+    head: Head,
+    before: i64,
+) -> Result<Option<SnapshotRow>, Trouble> {
+    let last = "SELECT id, serial, revision, time, schema, crc FROM snapshots
+                WHERE id >= ?1 AND id < ?2 ORDER BY id DESC LIMIT 1";
+    let range = [key::first(head.scope), before];
+    Ok(db.prepare_cached(last)?.query_row(range, SnapshotRow::read).optional()?)
+}
+
 fn one_snapshot(
     db: &Connection,
     scope: &StoredScope,
-    query: &str,
-    params: impl Params,
-) -> Result<Option<Snapshot>, Trouble> {
-    let found = db.prepare_cached(query)?.query_row(params, |row| {
-        Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, u32>(2)?))
-    });
-    let Some((id, position, crc)) = found.optional()? else { return Ok(None) };
+    row: &SnapshotRow,
+) -> Result<Snapshot, Trouble> {
     let mut record = Vec::new();
-    let parts = "SELECT record FROM parts WHERE snapshot = ?1 ORDER BY part";
+    let parts = "SELECT record FROM parts WHERE id >= ?1 AND id < ?2 ORDER BY id";
     let mut statement = db.prepare_cached(parts)?;
-    let mut parts = statement.query([id])?;
+    let range = key::parts(row.serial);
+    let mut parts = statement.query([range.start, range.end])?;
     while let Some(part) = parts.next()? {
         record.extend_from_slice(part.get_ref(0)?.as_blob().map_err(wrong_type)?);
     }
-    let position = Position(position as u64);
-    let snapshot = read_snapshot(scope, position, text(&record)?, crc);
+    let position = row.position;
     let what = format!("the snapshot after the entry {position}");
-    snapshot.map(Some).map_err(|error| in_scope(scope, &what, error))
+    let snapshot = read_snapshot(scope, position, text(&record)?, row.crc);
+    let snapshot = snapshot.map_err(|error| in_scope(scope, &what, error))?;
+    // Which snapshot is taken goes by the columns.
+    let columns = (row.revision, row.time, row.version);
+    if columns != (snapshot.revision, snapshot.time, snapshot.version) {
+        return Err(Trouble::Damaged(format!("{what} is not the one that was looked for")));
+    }
+    Ok(snapshot)
 }
 
 pub(super) fn snapshot_at(
@@ -187,20 +341,12 @@ pub(super) fn snapshot_at(
     scope: &StoredScope,
     moment: Moment,
 ) -> Result<Option<Snapshot>, Trouble> {
-    let Some(id) = find_scope(db, &scope.name)? else { return Ok(None) };
-    let (query, bound) = match moment {
-        Moment::Revision(revision) => (
-            "SELECT id, position, crc FROM snapshots WHERE scope = ?1 AND revision <= ?2
-             ORDER BY position DESC LIMIT 1",
-            i64::try_from(revision.0).unwrap_or(i64::MAX),
-        ),
-        Moment::Time(time) => (
-            "SELECT id, position, crc FROM snapshots WHERE scope = ?1 AND time <= ?2
-             ORDER BY position DESC LIMIT 1",
-            time.0,
-        ),
-    };
-    one_snapshot(db, scope, query, [id, bound])
+    let Some(head) = head::find(db, &scope.name)? else { return Ok(None) };
+    let found = snapshot_rows(db, head)?.into_iter().find(|found| match moment {
+        Moment::Revision(revision) => found.revision <= revision,
+        Moment::Time(time) => found.time <= time,
+    });
+    found.map(|found| one_snapshot(db, scope, &found)).transpose()
 }
 
 pub(super) fn commits(
@@ -209,19 +355,14 @@ pub(super) fn commits(
     after: Revision,
     max: usize,
 ) -> Result<Vec<PastCommit>, Trouble> {
-    let Some(id) = find_scope(db, &scope.name)? else { return Ok(Vec::new()) };
-    let bound = i64::try_from(after.0).unwrap_or(i64::MAX);
-    // A snapshot is where to begin to look, since the log's index is by position. What is before the
-    // oldest is forgotten, though it may not be swept yet.
-    let near = "SELECT ifnull(max(position) FILTER (WHERE revision <= ?2), min(position))
-                FROM snapshots WHERE scope = ?1";
-    let near: Option<i64> = db.query_row(near, [id, bound], |row| row.get(0))?;
+    let Some(head) = head::find(db, &scope.name)? else { return Ok(Vec::new()) };
     let mut found = Vec::new();
-    if max == 0 {
-        return Ok(found);
-    }
-    let near = Position(near.map_or(0, |position| position as u64));
-    for_each_row(db, scope, id, (near, Some(after)), |_, version, row| {
+    // A snapshot is where to begin to look, since rows are found by position. What is before the oldest is
+    // forgotten, though it may not be swept yet.
+    let snapshots = snapshot_rows(db, head)?;
+    let near = snapshots.iter().find(|snapshot| snapshot.revision <= after);
+    let Some(near) = near.or(snapshots.last()).filter(|_| max > 0) else { return Ok(found) };
+    for_each_row(db, scope, head, (near.position, Some(after)), |_, version, row| {
         let commits = row.iter().filter_map(Entry::commit);
         let commits = commits.filter(|commit| commit.revision > after).cloned();
         found.extend(commits.map(|commit| PastCommit { version, commit }));
@@ -236,37 +377,24 @@ pub(super) fn scopes(
     after: Option<&ScopeName>,
     max: usize,
 ) -> Result<Vec<ScopeSummary>, Trouble> {
-    let max = i64::try_from(max).unwrap_or(i64::MAX);
-    let names = "SELECT id, name FROM scopes WHERE name > ?1 OR ?2 ORDER BY name LIMIT ?3";
-    let mut statement = db.prepare_cached(names)?;
-    let from = after.map_or("", ScopeName::as_str);
-    let mut rows = statement.query(params![from, after.is_none(), max])?;
-    let mut found = Vec::new();
-    while let Some(row) = rows.next()? {
-        let name: String = row.get(1)?;
-        found.extend(summary(db, row.get(0)?, name.into())?);
-    }
-    Ok(found)
+    let found = head::list(db, after, max)?.into_iter();
+    found.map(|(name, found)| summary(db, name, found.head)).collect()
 }
 
-fn summary(db: &Connection, scope: i64, name: ScopeName) -> Result<Option<ScopeSummary>, Trouble> {
-    let snapshots = "SELECT sum(bytes), max(revision), max(time), min(total), max(total)
-                     FROM snapshots WHERE scope = ?1";
-    let snapshots = db.prepare_cached(snapshots)?.query_row([scope], |row| {
-        let number = |at| Ok::<_, rusqlite::Error>(row.get::<_, Option<i64>>(at)?.unwrap_or(0));
-        let known = row.get::<_, Option<i64>>(0)?.is_some();
-        Ok((known, number(0)?, number(1)?, number(2)?, number(3)?, number(4)?))
-    })?;
-    let (true, bytes, revision, time, first, last) = snapshots else { return Ok(None) };
-    let end = "SELECT revision, time, total FROM log WHERE scope = ?1
-               ORDER BY position DESC LIMIT 1";
-    let end = db.prepare_cached(end)?.query_row([scope], |row| {
-        Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?))
-    });
-    let (revision, time, last) = end.optional()?.unwrap_or((revision, time, last));
-    let bytes = bytes.saturating_add(last.saturating_sub(first).max(0)) as u64;
-    let (revision, modified) = (Revision(revision as u64), Timestamp(time));
-    Ok(Some(ScopeSummary { name, revision, bytes, modified }))
+/// What is known of a scope without loading it. One that is damaged is listed, too: with what is there.
+fn summary(db: &Connection, name: ScopeName, head: Head) -> Result<ScopeSummary, Trouble> {
+    let snapshots = "SELECT ifnull(sum(bytes), 0), ifnull(min(total), 0)
+                     FROM snapshots WHERE id >= ?1 AND id < ?2";
+    let range = [key::first(head.scope), key::end(head.scope)];
+    let snapshots = db
+        .prepare_cached(snapshots)?
+        .query_row(range, |row| Ok((row.get::<_, i64>(0)? as u64, row.get::<_, i64>(1)? as u64)));
+    let bytes = match snapshots.map_err(Trouble::from) {
+        Ok((bytes, first)) => bytes.saturating_add(head.total.saturating_sub(first)),
+        Err(Trouble::Damaged(_)) => 0,
+        Err(other) => return Err(other),
+    };
+    Ok(ScopeSummary { name, revision: head.revision, bytes, modified: head.time })
 }
 
 pub(super) fn session(
@@ -277,7 +405,8 @@ pub(super) fn session(
     let found = db
         .prepare_cached(query)?
         .query_row([token.as_bytes()], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)));
-    Ok(found.optional()?.and_then(|(crc, text)| whole_session(crc, &text)))
+    let found = or_nothing(found.optional().map_err(Trouble::from))?.flatten();
+    Ok(found.and_then(|(crc, text)| whole_session(crc, &text)))
 }
 
 pub(super) fn sessions(
@@ -291,10 +420,23 @@ pub(super) fn sessions(
     let max = i64::try_from(max).unwrap_or(i64::MAX);
     let mut rows = statement.query(params![from, after.is_none(), max])?;
     let mut found = Vec::new();
-    while let Some(row) = rows.next()? {
-        found.extend(whole_session(row.get(0)?, &row.get::<_, String>(1)?));
+    while let Some(row) = or_nothing(rows.next().map_err(Trouble::from))?.flatten() {
+        let record = row.get(1).and_then(|text: String| Ok((row.get(0)?, text)));
+        let record = or_nothing(record.map_err(Trouble::from))?;
+        found.extend(record.and_then(|(crc, text)| whole_session(crc, &text)));
     }
     Ok(found)
+}
+
+/// What cannot be read of sessions is passed over: the others are not concerned, nor is any scope.
+fn or_nothing<T>(read: Result<T, Trouble>) -> Result<Option<T>, Trouble> {
+    match read {
+        Err(Trouble::Damaged(error)) => {
+            tracing::error!(error, "stored sessions are damaged and passed over");
+            Ok(None)
+        }
+        other => other.map(Some),
+    }
 }
 
 /// A session whose record is damaged is unknown: its client begins anew, and nothing else is concerned.
@@ -308,18 +450,61 @@ fn whole_session(crc: u32, text: &str) -> Option<StoredSession> {
     }
 }
 
+/// Each schema from whichever of its two places has it whole.
 pub(super) fn schemas(db: &Connection) -> Result<Vec<StoredSchema>, Trouble> {
-    let mut statement = db.prepare_cached("SELECT version, text FROM schemas ORDER BY version")?;
-    let schemas = statement.query_map([], |row| {
-        let text: String = row.get(1)?;
-        Ok(StoredSchema { version: SchemaVersion(row.get(0)?), text: text.into() })
-    })?;
-    Ok(schemas.collect::<Result<_, _>>()?)
+    let (mut whole, mut damage) = (BTreeMap::new(), BTreeMap::new());
+    let mut unread = None;
+    for table in ["schemas", "schemas_again"] {
+        let read = schemas_in(db, table, &mut |schema, crc| {
+            if schema_crc(&schema) == crc {
+                whole.insert(schema.version, schema);
+            } else {
+                damage.insert(schema.version, table);
+            }
+        });
+        match read {
+            Err(Trouble::Damaged(what)) if unread.is_none() => unread = Some(what),
+            other => other?,
+        }
+    }
+    if let Some(version) = damage.keys().find(|version| !whole.contains_key(version)) {
+        return Err(Trouble::Damaged(format!("the schema {} is damaged", version.0)));
+    }
+    if let Some(what) = unread.or(damage.first_entry().map(|_| "a checksum".to_owned())) {
+        tracing::error!(what, "stored schemas are damaged in one of their two places");
+    }
+    Ok(whole.into_values().collect())
 }
 
-pub(super) fn find_scope(db: &Connection, name: &ScopeName) -> Result<Option<i64>, Trouble> {
-    let scope = "SELECT id FROM scopes WHERE name = ?1";
-    Ok(db.prepare_cached(scope)?.query_row([name.as_str()], |row| row.get(0)).optional()?)
+fn schemas_in(
+    db: &Connection,
+    table: &str,
+    take: &mut impl FnMut(StoredSchema, u32),
+) -> Result<(), Trouble> {
+    let mut statement = db.prepare(&format!("SELECT version, text, crc FROM {table}"))?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let (version, text) = (SchemaVersion(row.get(0)?), row.get::<_, String>(1)?);
+        take(StoredSchema { version, text: text.into() }, row.get(2)?);
+    }
+    Ok(())
+}
+
+/// The checksum of a schema.
+pub(super) fn schema_crc(schema: &StoredSchema) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&schema.version.0.to_le_bytes());
+    hasher.update(schema.text.as_bytes());
+    hasher.finalize()
+}
+
+/// What SQLite finds wrong with its file.
+pub(super) fn check(db: &Connection) -> Result<Vec<String>, Trouble> {
+    let mut statement = db.prepare(&format!("PRAGMA integrity_check({FINDINGS_MAX})"))?;
+    let found = statement.query_map([], |row| row.get::<_, String>(0))?;
+    let mut found = found.collect::<Result<Vec<_>, _>>()?;
+    found.retain(|line| line != "ok");
+    Ok(found)
 }
 
 fn text(bytes: &[u8]) -> Result<&str, Trouble> {
@@ -332,3 +517,6 @@ fn wrong_type(error: rusqlite::types::FromSqlError) -> Trouble {
 
 /// How many read at a time: more would only wait for the same disk, and each keeps a cache.
 const READERS_MAX: usize = 4;
+
+/// How many findings about the file are told: one says as much as a thousand.
+const FINDINGS_MAX: usize = 20;

@@ -1,12 +1,16 @@
 //! What only a store in files can show: that it comes back, and what it does when the files are not what
 //! they were.
 
+mod damage;
+mod log_ahead;
+
 use std::fs;
-use std::io::{Seek, SeekFrom, Write};
 use std::ops::Deref;
 use std::sync::Arc;
 
-use jetstream_core::ids::{MessageIndex, ObjectId, Origin, Position, Revision, SessionId};
+use jetstream_core::ids::{
+    MessageIndex, ObjectId, Origin, Position, Revision, ScopeIndex, SessionId,
+};
 use jetstream_core::model::{Fragment, FragmentKind, Graph, Schema, Value};
 use jetstream_core::scope::{Answer, Commit, Entry};
 use jetstream_core::time::Timestamp;
@@ -24,7 +28,7 @@ struct Temporary {
 
 impl Temporary {
     fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = folder();
         Self { storage: open(&folder), _folder: folder }
     }
 }
@@ -39,8 +43,18 @@ impl Deref for Temporary {
 
 crate::storage_contract!(*Temporary::new());
 
+/// A folder in memory, where that is possible: nothing here is about a real disk.
+fn folder() -> TempDir {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap()
+}
+
 fn open(folder: &TempDir) -> EmbeddedStorage {
-    EmbeddedStorage::open(&EmbeddedOptions::new(folder.path())).unwrap()
+    opened(folder.path())
+}
+
+fn opened(folder: &Path) -> EmbeddedStorage {
+    EmbeddedStorage::open(&EmbeddedOptions::new(folder)).unwrap()
 }
 
 fn scope(name: &str) -> StoredScope {
@@ -65,6 +79,24 @@ fn commit(scope: &StoredScope, revision: u64, text: &str) -> Entry {
         fragments: [fragment].into(),
         reply: "[{}]".into(),
     }))
+}
+
+fn session(position: u64) -> StoredSession {
+    StoredSession {
+        id: SessionId(1),
+        token: TokenHash::new([7; TokenHash::BYTES]),
+        version: "1.0.0".to_owned(),
+        params: Default::default(),
+        scopes: Vec::new(),
+        next_scope: ScopeIndex(0),
+        position: MessageIndex(position),
+        remaining_ms: 1,
+    }
+}
+
+fn other_session(position: u64) -> StoredSession {
+    let token = TokenHash::new([8; TokenHash::BYTES]);
+    StoredSession { id: SessionId(2), token, ..session(position) }
 }
 
 async fn begin(storage: &EmbeddedStorage, name: &str) -> StoredScope {
@@ -93,7 +125,7 @@ async fn revisions(storage: &EmbeddedStorage, scope: &StoredScope) -> Vec<u64> {
 
 #[tokio::test]
 async fn everything_is_there_when_the_store_is_opened_again() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let storage = open(&folder);
     let scope = begin(&storage, "again").await;
     grow(&storage, &scope, 1..4).await;
@@ -119,7 +151,7 @@ async fn everything_is_there_when_the_store_is_opened_again() {
 
 #[tokio::test]
 async fn a_folder_belongs_to_one_server_at_a_time() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let first = open(&folder);
     let second = EmbeddedStorage::open(&EmbeddedOptions::new(folder.path())).unwrap_err();
     assert!(second.to_string().contains("in use by another server"), "{second}");
@@ -129,7 +161,7 @@ async fn a_folder_belongs_to_one_server_at_a_time() {
 
 #[tokio::test]
 async fn a_file_of_another_program_is_not_touched() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let path = folder.path().join(layout::DATABASE);
     let other = Connection::open(&path).unwrap();
     other.execute_batch("CREATE TABLE theirs(x)").unwrap();
@@ -160,7 +192,7 @@ async fn appends_of_many_scopes_share_transactions_and_lose_nothing() {
 
 #[tokio::test]
 async fn a_snapshot_of_many_parts_comes_back() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let storage = open(&folder);
     let scope = begin(&storage, "large").await;
     let text = "é".repeat(3 * PART_BYTES / 2);
@@ -183,14 +215,14 @@ fn count(folder: &TempDir, table: &str) -> i64 {
 
 #[tokio::test]
 async fn what_is_not_needed_any_more_is_swept_also_after_a_restart() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let storage = open(&folder);
     let scope = begin(&storage, "swept").await;
     grow(&storage, &scope, 1..51).await;
     let snapshot = load(&storage, &scope).await.rebuild(&scope).unwrap().snapshot();
     storage.compact(&scope, snapshot).await.unwrap();
     storage.trim(&scope, Horizon::NOW).await.unwrap();
-    storage.change(Change::Stage { snapshot: 99, part: 0, record: vec![1; 10] }).await.unwrap();
+    storage.change(Change::Stage { serial: 99, part: 0, record: vec![1; 10] }).await.unwrap();
     drop(storage);
     let storage = open(&folder);
     // The sweeping comes with transactions.
@@ -202,134 +234,43 @@ async fn what_is_not_needed_any_more_is_swept_also_after_a_restart() {
     assert_eq!(["log", "snapshots", "parts"].map(|table| count(&folder, table)), [20, 1, 1]);
 }
 
-/// Changes stored bytes as a disk might, behind the store's back.
-fn damage(folder: &TempDir, sql: &str) {
-    let db = Connection::open(folder.path().join(layout::DATABASE)).unwrap();
-    assert!(db.execute(sql, []).unwrap() > 0, "{sql}");
-}
-
-#[tokio::test]
-async fn damage_stops_the_scope_that_it_is_in_and_no_other() {
-    let damages = [
-        "UPDATE log SET record = replace(record, 'x', 'y') WHERE scope = 1 AND position = 2",
-        "UPDATE log SET crc = crc + 1 WHERE scope = 1 AND position = 4",
-        "UPDATE log SET entries = 7 WHERE scope = 1 AND position = 1",
-        "DELETE FROM log WHERE scope = 1 AND position = 3",
-        "DELETE FROM log WHERE scope = 1 AND position = 0",
-        "UPDATE parts SET record = substr(record, 2) WHERE id = 1",
-        "DELETE FROM parts WHERE id = 1",
-        "UPDATE log SET record = 7 WHERE scope = 1 AND position = 2",
-        "UPDATE log SET record = X'ff' WHERE scope = 1 AND position = 2",
-    ];
-    for sql in damages {
-        let folder = tempfile::tempdir().unwrap();
-        let storage = open(&folder);
-        let (hurt, whole) = (begin(&storage, "hurt").await, begin(&storage, "whole").await);
-        grow(&storage, &hurt, 1..6).await;
-        grow(&storage, &whole, 1..6).await;
-        drop(storage);
-        damage(&folder, sql);
-        let storage = open(&folder);
-        let error = storage.load(&hurt).await.unwrap_err();
-        assert!(matches!(&error, StorageError::Damaged { .. }), "{sql}: {error}");
-        assert!(error.to_string().contains("\"hurt\" is damaged"), "{error}");
-        assert_eq!(revisions(&storage, &whole).await, [1, 2, 3, 4, 5]);
-        grow(&storage, &whole, 6..8).await;
-        assert!(storage.health().borrow().is_good(), "{sql}");
-    }
-}
-
-#[tokio::test]
-async fn damage_of_the_file_never_gives_wrong_entries() {
-    let folder = tempfile::tempdir().unwrap();
-    let storage = open(&folder);
-    let mut scopes = Vec::new();
-    for number in 0..8 {
-        let scope = begin(&storage, &format!("scope {number}")).await;
-        grow(&storage, &scope, 1..40).await;
-        let stored = format!("{:?}", load(&storage, &scope).await);
-        scopes.push((scope, stored));
-    }
-    drop(storage);
-    let path = folder.path().join(layout::DATABASE);
-    let length = fs::metadata(&path).unwrap().len();
-    let mut file = fs::File::options().write(true).open(&path).unwrap();
-    file.seek(SeekFrom::Start(length / 2)).unwrap();
-    file.write_all(&[0x5a; 4096]).unwrap();
-    drop(file);
-    let storage = open(&folder);
-    let mut stopped = 0;
-    for (scope, before) in &scopes {
-        match storage.load(scope).await {
-            Ok(Some(stored)) => assert_eq!(format!("{stored:?}"), *before),
-            Ok(None) => panic!("{} is gone without a word", scope.name),
-            Err(error) => {
-                assert!(error.to_string().contains("is damaged"), "{error}");
-                stopped += 1;
-            }
-        }
-    }
-    assert!((1..8).contains(&stopped), "{stopped} scopes stopped");
-}
-
-/// The folder of a server that was killed, as it is then: with a log ahead.
-async fn killed(scope_name: &str, commits: u64) -> (TempDir, StoredScope) {
-    let (folder, copy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let storage = open(&folder);
-    let scope = begin(&storage, scope_name).await;
-    grow(&storage, &scope, 1..commits + 1).await;
-    for file in [layout::DATABASE, layout::LOG_AHEAD] {
-        fs::copy(folder.path().join(file), copy.path().join(file)).unwrap();
-    }
-    (copy, scope)
-}
-
-#[tokio::test]
-async fn a_torn_end_is_cut_and_reported() {
-    let (folder, scope) = killed("torn", 6).await;
-    let path = folder.path().join(layout::LOG_AHEAD);
-    let whole = fs::read(&path).unwrap();
-    fs::write(&path, &whole[..whole.len() - 100]).unwrap();
-    let storage = open(&folder);
-    assert!(storage.report().torn_bytes > 3_000, "{:?}", storage.report());
-    assert_eq!(revisions(&storage, &scope).await, [1, 2, 3, 4, 5]);
-    grow(&storage, &scope, 6..7).await;
-    drop(storage);
-    let storage = open(&folder);
-    assert_eq!(revisions(&storage, &scope).await, [1, 2, 3, 4, 5, 6]);
-    assert_eq!(storage.report().torn_bytes, 0);
-}
-
-#[tokio::test]
-async fn a_log_that_was_damaged_in_the_middle_is_not_cut_in_silence() {
-    let (folder, scope) = killed("middle", 6).await;
-    let path = folder.path().join(layout::LOG_AHEAD);
-    let mut bytes = fs::read(&path).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle..middle + 10].fill(0x5a);
-    fs::write(&path, &bytes).unwrap();
-    let refused = EmbeddedStorage::open(&EmbeddedOptions::new(folder.path())).unwrap_err();
-    assert!(refused.to_string().contains("is damaged at byte"), "{refused}");
-    assert_eq!(fs::read(&path).unwrap(), bytes, "nothing was touched");
-    bytes[..4].fill(0);
-    fs::write(&path, &bytes).unwrap();
-    let refused = EmbeddedStorage::open(&EmbeddedOptions::new(folder.path())).unwrap_err();
-    assert!(refused.to_string().contains("is damaged at byte 0"), "{refused}");
-    fs::remove_file(&path).unwrap();
-    // An operator's decision.
-    let storage = open(&folder);
-    assert!(matches!(storage.load(&scope).await, Ok(None) | Err(_)));
-}
-
 #[tokio::test]
 async fn a_copy_made_while_serving_is_a_store() {
-    let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (folder, other) = (folder(), folder());
     let storage = open(&folder);
     let scope = begin(&storage, "copied").await;
     grow(&storage, &scope, 1..5).await;
-    let copy = other.path().join(layout::DATABASE);
-    storage.back_up(copy.clone()).await.unwrap();
+    storage.back_up(other.path()).await.unwrap();
     grow(&storage, &scope, 5..7).await;
-    assert!(storage.back_up(copy).await.is_err(), "nothing is written over");
+    let again = storage.back_up(other.path()).await.unwrap_err();
+    assert!(again.to_string().contains("there is a store"), "{again}");
     assert_eq!(revisions(&open(&other), &scope).await, [1, 2, 3, 4]);
+}
+
+#[tokio::test]
+async fn a_copy_takes_its_place_in_one_step_and_only_where_there_is_no_store() {
+    let [copy, empty, full] = [(); 3].map(|()| folder());
+    let storage = open(&full);
+    let scope = begin(&storage, "restored").await;
+    grow(&storage, &scope, 1..5).await;
+    storage.back_up(copy.path()).await.unwrap();
+    let refused = |from: &TempDir, to: &TempDir| {
+        Restoring::begin(from.path(), to.path()).unwrap_err().to_string()
+    };
+    assert!(refused(&empty, &copy).contains("there is no store in"));
+    assert!(refused(&full, &empty).contains("a server has"));
+    assert!(refused(&copy, &full).contains("in use by another server"));
+    drop(storage);
+    assert!(refused(&copy, &full).contains("there is a store in"));
+
+    let half = Restoring::begin(copy.path(), empty.path()).unwrap();
+    assert_eq!(revisions(&opened(half.part()), &scope).await, [1, 2, 3, 4]);
+    drop(half);
+    assert!(!EmbeddedStorage::is_in(empty.path()), "not before it is finished");
+    Restoring::begin(copy.path(), empty.path()).unwrap().finish().unwrap();
+    let files: Vec<_> =
+        fs::read_dir(empty.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert!(!files.iter().any(|file| file == "restore.part"), "{files:?}");
+    assert_eq!(revisions(&open(&empty), &scope).await, [1, 2, 3, 4]);
+    assert_eq!(revisions(&open(&full), &scope).await, [1, 2, 3, 4], "what was copied stays");
 }

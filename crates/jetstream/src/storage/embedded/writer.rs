@@ -20,6 +20,7 @@ use tokio::sync::watch;
 use super::super::{StorageError, StorageHealth};
 use super::change::{Change, Changes};
 use super::folder::Folder;
+use super::promises::Promises;
 use super::queue::{Job, Next, Queue};
 use super::trouble::Trouble;
 
@@ -28,6 +29,7 @@ pub(super) struct Writer {
     pub(super) folder: Arc<Folder>,
     pub(super) queue: Arc<Queue>,
     pub(super) changes: Changes,
+    pub(super) promises: Promises,
     pub(super) health: watch::Sender<StorageHealth>,
     /// How many pages the log ahead has.
     pub(super) pages: Arc<AtomicUsize>,
@@ -53,8 +55,12 @@ impl Writer {
                 let _ = self.checkpoints.try_send(());
             }
         }
-        if let Err(trouble) = checkpoint(&self.db, "TRUNCATE") {
-            tracing::warn!(%trouble, "the store's last checkpoint failed; the next start makes it");
+        match checkpoint(&self.db, "TRUNCATE") {
+            Ok(true) => self.promises.forget(),
+            Ok(false) => {}
+            Err(trouble) => {
+                tracing::warn!(%trouble, "the store's last checkpoint failed; the next start makes it");
+            }
         }
     }
 
@@ -66,11 +72,38 @@ impl Writer {
                     let _ = job.answer.send(answer);
                 }
             }
+            Err(Trouble::Damaged(what)) => self.commit_apart(jobs, &what),
             Err(trouble) => self.recover(jobs, &trouble),
         }
     }
 
+    /// Damage that is met by the transaction as a whole: each change goes alone, and those that cannot be carried
+    /// out take no other with them. The disk does what it is told, so nothing is in doubt.
+    fn commit_apart(&mut self, mut jobs: Vec<Job>, what: &str) {
+        self.changes.forget(None);
+        self.roll_back();
+        match jobs.len() {
+            // There was only something to sweep.
+            0 => self.changes.garbage = false,
+            1 => {
+                let job = jobs.remove(0);
+                let error = Trouble::Damaged(what.to_owned()).of(job.change.scope());
+                tracing::error!(%error, "a change was not stored");
+                let _ = job.answer.send(Err(error));
+            }
+            _ => jobs.into_iter().for_each(|job| self.commit(vec![job])),
+        }
+    }
+
+    fn roll_back(&self) {
+        if !self.db.is_autocommit() {
+            // If even this fails, the transaction is gone with the first that succeeds.
+            let _ = self.db.execute_batch("ROLLBACK");
+        }
+    }
+
     fn transaction(&mut self, jobs: &[Job]) -> Result<Vec<Result<bool, StorageError>>, Trouble> {
+        self.changes.promises.clear();
         self.db.execute_batch("BEGIN IMMEDIATE")?;
         let answers = jobs.iter().map(|job| self.apply(&job.change)).collect::<Result<_, _>>()?;
         if self.changes.garbage {
@@ -78,12 +111,16 @@ impl Writer {
             self.changes.sweep(&self.db, SWEPT_ROWS_MIN.max(2 * jobs.len()))?;
         }
         self.db.execute_batch("COMMIT")?;
+        // Durable, and nobody knows yet.
+        let frames = self.pages.load(Ordering::Relaxed);
+        self.promises.note(frames, self.changes.promises.drain(..));
         Ok(answers)
     }
 
     /// Carries out one change, or nothing of it.
     fn apply(&mut self, change: &Change) -> Result<Result<bool, StorageError>, Trouble> {
         self.execute("SAVEPOINT change")?;
+        let promised = self.changes.promises.len();
         match self.changes.apply(&self.db, change) {
             Ok(was) => {
                 self.execute("RELEASE change")?;
@@ -92,6 +129,7 @@ impl Writer {
             Err(trouble) if trouble.concerns_all() => Err(trouble),
             Err(trouble) => {
                 self.changes.forget(change.scope());
+                self.changes.promises.truncate(promised);
                 self.execute("ROLLBACK TO change")?;
                 self.execute("RELEASE change")?;
                 let error = trouble.of(change.scope());
@@ -111,10 +149,7 @@ impl Writer {
     /// After the disk has failed: until it works again.
     fn recover(&mut self, mut doubtful: Vec<Job>, trouble: &Trouble) {
         self.changes.forget(None);
-        if !self.db.is_autocommit() {
-            // If even this fails, the transaction is gone with the first that succeeds.
-            let _ = self.db.execute_batch("ROLLBACK");
-        }
+        self.roll_back();
         let why = trouble.to_string();
         tracing::error!(error = %why, "the store is read-only");
         self.health.send_replace(StorageHealth::ReadOnly { why: why.clone() });
@@ -148,7 +183,7 @@ impl Writer {
             let error = trouble.clone().of(job.change.scope());
             let _ = job.answer.send(Err(error));
         }
-        checkpoint(&self.db, "TRUNCATE")?;
+        checkpoint(&self.db, "TRUNCATE").map(drop)?;
         self.folder.make_reserve()?;
         Ok(())
     }
@@ -157,9 +192,7 @@ impl Writer {
         let something = "BEGIN IMMEDIATE;
                          UPDATE meta SET value = value + 1 WHERE key = 'probe'; COMMIT;";
         let written = self.db.execute_batch(something);
-        if !self.db.is_autocommit() {
-            let _ = self.db.execute_batch("ROLLBACK");
-        }
+        self.roll_back();
         Ok(written?)
     }
 
@@ -188,10 +221,11 @@ impl Writer {
     }
 }
 
-/// Brings what is in the log ahead into the database.
-pub(super) fn checkpoint(db: &Connection, mode: &str) -> Result<(), Trouble> {
-    // That others read or make one, too, is no trouble: it is made as far as it can be.
-    Ok(db.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |_| Ok(()))?)
+/// Brings what is in the log ahead into the database. Whether it is done to the end: that others read or make
+/// one, too, is no trouble.
+pub(super) fn checkpoint(db: &Connection, mode: &str) -> Result<bool, Trouble> {
+    let busy = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
+    Ok(db.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], busy)? == 0)
 }
 
 /// How long nothing must come before what is not needed any more is swept without company.

@@ -137,6 +137,19 @@ impl Evolution {
         Ok(Step { changes, add, evolution: Self::new(texts, schema)? })
     }
 
+    /// What a store says of itself, without a configuration: the last schema that it was written with is the
+    /// present one. `None` if it was written with none.
+    ///
+    /// # Errors
+    ///
+    /// A schema cannot be read.
+    pub fn stored(stored: &[StoredSchema]) -> Result<Option<Self>, EvolutionError> {
+        let texts = stored.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        let Some((number, last)) = texts.last() else { return Ok(None) };
+        let present = schema_of(*number, last)?;
+        Self::new(texts, &present).map(Some)
+    }
+
     fn new(
         texts: Vec<(SchemaVersion, VersionText)>,
         present: &Arc<Schema>,
