@@ -61,7 +61,8 @@ pub fn state(objects: usize) -> String {
     text
 }
 
-/// Writes the configuration for our server into a folder.
+/// Writes the configuration for our server into a folder. Without bounds on rates: a writer of the
+/// benchmark sends as fast as the server takes it, which nobody else does.
 pub fn write_configuration(folder: &Path, objects: usize, storage: &str) -> io::Result<()> {
     std::fs::create_dir_all(folder)?;
     std::fs::write(folder.join("canvas.json"), format!("{{{}}}", state(objects)))?;
@@ -73,6 +74,8 @@ pub fn write_configuration(folder: &Path, objects: usize, storage: &str) -> io::
          [models.Canvas.properties]\nname = \"String\"\nshapes = \"[Shape]\"\n\
          [scopes.Canvas]\nroot = \"Canvas\"\nstate = \"canvas.json\"\n\
          [scopes.\"boards/{{id}}\"]\nroot = \"Canvas\"\ninitial = {{ name = \"Bench\" }}\n\
+         [limits]\nsession_messages_per_second_max = \"none\"\n\
+         session_bytes_per_second_max = \"none\"\n\
          [storage]\n{storage}\n"
     );
     std::fs::write(folder.join("jetstream.toml"), configuration)

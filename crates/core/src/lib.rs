@@ -6,7 +6,7 @@
 //!
 //! The rooms, in the order to read them:
 //!
-//! - [`ids`], [`time`], [`limits`]: the words that everything else is written in.
+//! - [`ids`], [`time`], [`limits`], [`rate`]: the words that everything else is written in.
 //! - [`model`]: schemas, values, fragments, the object graph and how a ChangeSet is judged.
 //! - [`wire`]: JSON, in and out. The only place that knows JSON.
 //! - [`session`]: numbering, acknowledgement and resend; a client's standing with the server.
@@ -15,6 +15,7 @@
 
 pub mod ids;
 pub mod limits;
+pub mod rate;
 pub mod time;
 
 pub mod model;

@@ -20,10 +20,18 @@ pub struct Limits {
     pub collection_elements_max: usize,
     /// The most objects in one scope. More fails the add with `too-large`.
     pub scope_objects_max: usize,
+    /// What the objects of one scope may take in memory, in bytes, as [`Graph::bytes`](crate::model::Graph::bytes)
+    /// counts them. Beyond it a fragment that adds to them fails with `too-large`.
+    pub scope_bytes_max: usize,
     /// The most scopes that one session may have fetched at a time. More denies the fetch.
     pub session_scopes_max: usize,
     /// The most sessions that a server holds. More denies the session.
     pub sessions_max: usize,
+    /// The most sessions that one principal has, by its claims `iss`, `sub` and `user`. More denies the
+    /// session.
+    ///
+    /// A person has a few devices with a few tabs each; a session that was left behind counts until it ends.
+    pub principal_sessions_max: usize,
     /// The most scopes that are open at a time, where they are made at the first fetch. More denies the
     /// fetch.
     pub scopes_max: usize,
@@ -44,6 +52,32 @@ pub struct Limits {
     pub inbox_messages_max: usize,
     /// The most requests that wait in one scope's mailbox. At the bound sessions stop reading.
     pub mailbox_requests_max: usize,
+    /// The most ChangeSets of one session that its scopes are at work on or have waiting. Further ones wait
+    /// in the session, so that a client that floods a scope waits for itself and the others do not.
+    pub session_requests_max: usize,
+    /// The messages that one session may send in a second, or [`NONE`](Self::NONE). Beyond a burst of them
+    /// its socket is not read until the time for what it sent has passed; see [`rate`](crate::rate).
+    ///
+    /// Thirty times what somebody sends who drags something at 60 Hz, and more than a mouse of 1,000 Hz
+    /// makes. At this rate a session costs a scope of a hundred members about a tenth of a core.
+    pub session_messages_per_second_max: usize,
+    /// The bytes that one session may send, or be sent because it asked, in a second, or
+    /// [`NONE`](Self::NONE): states of scopes, what is sent again, and replies. Beyond a burst, as above.
+    ///
+    /// Two of the longest messages a second: more than most lines carry upwards.
+    pub session_bytes_per_second_max: usize,
+    /// The messages that all sessions of one principal may send in a second, or [`NONE`](Self::NONE).
+    ///
+    /// As many as ten busy sessions: a person has a few tabs and devices. A program that speaks for many
+    /// under one name needs more, or `NONE`.
+    pub principal_messages_per_second_max: usize,
+    /// The bytes of all sessions of one principal in a second, or [`NONE`](Self::NONE).
+    pub principal_bytes_per_second_max: usize,
+    /// How much of a rate may come at once: what it gives in this time, in milliseconds.
+    ///
+    /// What a client makes in some minutes without a network it sends within a second: 20,000 messages by
+    /// default.
+    pub rate_burst_ms: u64,
     /// How long a procedure's action or a validation may take with all its attempts, in milliseconds. Then
     /// nothing is applied, and the reply says `procedure-failed`.
     pub procedure_timeout_ms: u64,
@@ -67,6 +101,9 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// No bound, where one may be left out.
+    pub const NONE: usize = usize::MAX;
+
     /// For values that were within the limits when they were taken: neither texts nor collections are too
     /// long, whatever the limits are now.
     pub fn of_what_was_taken() -> Self {
@@ -87,8 +124,10 @@ impl Default for Limits {
             string_bytes_max: 2 << 20,
             collection_elements_max: 1_000_000,
             scope_objects_max: 1_000_000,
+            scope_bytes_max: 1 << 30,
             session_scopes_max: 1_000,
             sessions_max: 100_000,
+            principal_sessions_max: 1_000,
             scopes_max: 100_000,
             members_max: 100_000,
             connections_pending_max: 20_000,
@@ -96,6 +135,12 @@ impl Default for Limits {
             backlog_bytes_hard_max: 16 << 20,
             inbox_messages_max: 1_000,
             mailbox_requests_max: 1_024,
+            session_requests_max: 256,
+            session_messages_per_second_max: 2_000,
+            session_bytes_per_second_max: 8 << 20,
+            principal_messages_per_second_max: 20_000,
+            principal_bytes_per_second_max: 80 << 20,
+            rate_burst_ms: 10_000,
             procedure_timeout_ms: 60_000,
             procedure_waiting_max: 1_000,
             establish_timeout_ms: 10_000,
@@ -106,4 +151,76 @@ impl Default for Limits {
             shutdown_timeout_ms: 10_000,
         }
     }
+}
+
+/// Makes the list of bounds that are counted when they are met.
+macro_rules! limits {
+    ($($(#[doc = $doc:literal])* $limit:ident = $name:literal,)*) => {
+        /// A bound that somebody has met, for those who count.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Limit {
+            $($(#[doc = $doc])* $limit,)*
+        }
+
+        impl Limit {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$limit),*];
+
+            /// The key in the configuration.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$limit => $name,)*
+                }
+            }
+        }
+    };
+}
+
+limits! {
+    /// [`Limits::message_bytes_max`]
+    MessageBytes = "message_bytes_max",
+    /// [`Limits::frame_messages_max`]
+    FrameMessages = "frame_messages_max",
+    /// [`Limits::fragments_max`]
+    Fragments = "fragments_max",
+    /// [`Limits::string_bytes_max`]
+    StringBytes = "string_bytes_max",
+    /// [`Limits::collection_elements_max`]
+    CollectionElements = "collection_elements_max",
+    /// [`Limits::scope_objects_max`]
+    ScopeObjects = "scope_objects_max",
+    /// [`Limits::scope_bytes_max`]
+    ScopeBytes = "scope_bytes_max",
+    /// [`Limits::session_scopes_max`]
+    SessionScopes = "session_scopes_max",
+    /// [`Limits::sessions_max`]
+    Sessions = "sessions_max",
+    /// [`Limits::principal_sessions_max`]
+    PrincipalSessions = "principal_sessions_max",
+    /// [`Limits::scopes_max`]
+    Scopes = "scopes_max",
+    /// [`Limits::members_max`]
+    Members = "members_max",
+    /// [`Limits::connections_pending_max`]
+    ConnectionsPending = "connections_pending_max",
+    /// [`Limits::backlog_bytes_max`]
+    BacklogBytes = "backlog_bytes_max",
+    /// [`Limits::backlog_bytes_hard_max`]
+    BacklogBytesHard = "backlog_bytes_hard_max",
+    /// [`Limits::mailbox_requests_max`]
+    MailboxRequests = "mailbox_requests_max",
+    /// [`Limits::session_messages_per_second_max`]
+    SessionMessagesPerSecond = "session_messages_per_second_max",
+    /// [`Limits::session_bytes_per_second_max`]
+    SessionBytesPerSecond = "session_bytes_per_second_max",
+    /// [`Limits::principal_messages_per_second_max`]
+    PrincipalMessagesPerSecond = "principal_messages_per_second_max",
+    /// [`Limits::principal_bytes_per_second_max`]
+    PrincipalBytesPerSecond = "principal_bytes_per_second_max",
+    /// [`Limits::procedure_waiting_max`]
+    ProcedureWaiting = "procedure_waiting_max",
+    /// [`Limits::establish_timeout_ms`]
+    EstablishTimeout = "establish_timeout_ms",
+    /// [`Limits::handshake_timeout_ms`]
+    HandshakeTimeout = "handshake_timeout_ms",
 }

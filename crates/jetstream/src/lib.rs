@@ -126,6 +126,7 @@ pub mod typed;
 
 mod clock;
 mod future;
+mod quota;
 
 pub use future::BoxFuture;
 pub use jetstream_derive::Model;

@@ -12,6 +12,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use jetstream_core::limits::Limit;
+
 /// A handle to the counters. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Metrics(Arc<Counters>);
@@ -82,6 +84,8 @@ pub struct Counters {
     pub scopes_rebuilt: Counter,
     /// Sessions that went on after their server was gone.
     pub sessions_restored: Counter,
+    /// Times that somebody met a bound, by the bound's key in the configuration.
+    limits_reached: Family<[(&'static str, &'static str); 1], Counter>,
     consumers: ConsumerFamilies,
 }
 
@@ -119,6 +123,20 @@ pub struct ConsumerFigures {
     pub lag_seconds: Gauge,
     /// 1 if it is told nothing any more.
     pub stopped: Gauge,
+}
+
+impl Counters {
+    /// How often a bound was met.
+    pub fn limit_reached(&self, limit: Limit) -> Counter {
+        self.limits_reached.get_or_create(&[("limit", limit.name())]).clone()
+    }
+
+    /// Somebody has met this bound; `None`: none.
+    pub(crate) fn count_limit(&self, limit: Option<Limit>) {
+        if let Some(limit) = limit {
+            self.limit_reached(limit).inc();
+        }
+    }
 }
 
 impl Metrics {
@@ -179,10 +197,18 @@ impl Metrics {
             gauge("procedure_calls_out", "ChangeSets that an action has not decided about yet");
         let scope_requests_waiting =
             gauge("scope_requests_waiting", "Requests that wait in the mailboxes of scopes");
+        let limits_reached = Family::default();
+        let help = "Times a bound of the configuration was met";
+        registry.register("limits_reached", help, limits_reached.clone());
+        for limit in Limit::ALL {
+            // What never happened is 0, not missing: an alarm can be set on it.
+            drop(limits_reached.get_or_create(&[("limit", limit.name())]));
+        }
         let consumers = ConsumerFamilies::default();
         consumers.register(&mut registry);
         Self(Arc::new(Counters {
             registry,
+            limits_reached,
             consumers,
             connections_accepted,
             connections_refused,
@@ -328,5 +354,11 @@ mod tests {
         assert!(text.contains("jetstream_sessions 1\n"), "{text}");
         drop(session);
         assert!(metrics.render().contains("jetstream_sessions 0\n"));
+        metrics.limit_reached(Limit::Members).inc();
+        let text = metrics.render();
+        let line =
+            |limit: &str, n| format!("jetstream_limits_reached_total{{limit=\"{limit}\"}} {n}\n");
+        assert!(text.contains(&line("members_max", 1)), "{text}");
+        assert!(text.contains(&line("scopes_max", 0)), "{text}");
     }
 }

@@ -233,6 +233,7 @@ impl World {
                     }
                 }
                 Output::Call(call) => self.calls.push_back(call),
+                Output::Limited(_) => {}
                 Output::Sync { .. } | Output::Dismissed { .. } => {
                     unreachable!("there are no rules")
                 }

@@ -214,7 +214,10 @@ impl World {
                     self.saving = Some(self.session.record());
                 }
                 Output::Rejoin { .. } => panic!("only when it is restored"),
-                Output::Leave { .. } | Output::Seen { .. } | Output::Close { .. } => {}
+                Output::Leave { .. }
+                | Output::Seen { .. }
+                | Output::Limited(_)
+                | Output::Close { .. } => {}
             }
         }
     }

@@ -12,12 +12,14 @@ use super::judge::{JudgeLimits, Sight};
 pub use super::plan::Plan;
 pub(crate) use super::plan::{Added, CollectionChange, FieldChange, KeyEdit, Place};
 use super::sequence::Sequence;
+use super::size;
 use super::way::climb;
 use super::{
-    CollectionEdit, ErrorCode, Fragment, FragmentKind, ModelId, Property, PropertyId, PropertyType,
-    Rejection, Schema, Value,
+    CollectionEdit, Fragment, FragmentKind, ModelId, Property, PropertyId, PropertyType, Rejection,
+    Schema, Value,
 };
 use crate::ids::ObjectId;
+use crate::limits::Limit;
 
 /// What a graph would be with the fragments that were applied to it so far.
 pub(crate) struct Draft<'g> {
@@ -42,6 +44,8 @@ pub(crate) struct Draft<'g> {
     moved: IndexSet<Key>,
     /// Properties that peers cannot learn about from `add` and `change` with whole values.
     touched: IndexSet<(Key, PropertyId)>,
+    /// What the fragments add to the graph, in bytes.
+    grown: usize,
 }
 
 impl<'g> Draft<'g> {
@@ -64,6 +68,7 @@ impl<'g> Draft<'g> {
             given: HashSet::new(),
             moved: IndexSet::new(),
             touched: IndexSet::new(),
+            grown: 0,
         }
     }
 
@@ -110,11 +115,37 @@ impl<'g> Draft<'g> {
         if fragment.kind == FragmentKind::MoveChange {
             self.moved.insert(key);
         }
+        self.grow(key, model, fragment)?;
         for (property, value) in &fragment.properties {
             self.set(key, model, *property, value)?;
         }
         for (property, edits) in &fragment.collections {
             self.edit(key, model, *property, edits)?;
+        }
+        Ok(())
+    }
+
+    /// Makes sure that there is room for what a fragment adds. What this ChangeSet takes away makes room for
+    /// the next one.
+    fn grow(&mut self, key: Key, model: ModelId, fragment: &Fragment) -> Result<(), Rejection> {
+        let mut by = match fragment.kind {
+            FragmentKind::Add => size::object(self.schema().model(model).properties().len()),
+            _ => 0,
+        };
+        for (property, value) in &fragment.properties {
+            let after = size::value(value);
+            if after > 0 {
+                by += after.saturating_sub(self.base(key, *property).map_or(0, size::field));
+            }
+        }
+        let edits = fragment.collections.iter().flat_map(|(_, edits)| edits);
+        let inserted = edits.filter(|edit| matches!(edit, CollectionEdit::Insert { .. }));
+        by += size::elements(inserted.count());
+        self.grown += by;
+        let max = self.limits.scope_bytes_max;
+        if by > 0 && self.graph.bytes().saturating_add(self.grown) > max {
+            let message = format!("the objects of a scope take at most {max} bytes");
+            return Err(Rejection::beyond(Limit::ScopeBytes, message));
         }
         Ok(())
     }
@@ -424,7 +455,8 @@ impl<'g> Draft<'g> {
             CollectionChange::Edits { length, .. } => *length,
         };
         if length > max {
-            return Err(too_large(format!("{:?} takes at most {max} objects", definition.name())));
+            let message = format!("{:?} takes at most {max} objects", definition.name());
+            return Err(Rejection::beyond(Limit::CollectionElements, message));
         }
         Ok(())
     }
@@ -651,9 +683,4 @@ impl<'g> Draft<'g> {
             }
         }
     }
-}
-
-/// A refusal for reasons of size.
-pub(crate) fn too_large(message: impl Into<String>) -> Rejection {
-    Rejection::new(ErrorCode::TooLarge, message)
 }

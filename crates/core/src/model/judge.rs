@@ -2,32 +2,38 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::draft::{Draft, Plan, too_large};
+use super::draft::{Draft, Plan};
 use super::graph::Graph;
 use super::settle::settle;
 use super::{ChangeSet, ErrorCode, Fragment, FragmentKind, ModelId, PropertyId, Rejection};
 use crate::ids::ObjectId;
-use crate::limits::Limits;
+use crate::limits::{Limit, Limits};
 
 /// The bounds that a judgement observes.
 #[derive(Debug, Clone, Copy)]
 pub struct JudgeLimits {
     /// The most objects that a scope may hold.
     pub scope_objects_max: usize,
+    /// What the objects of a scope may take in memory, in bytes.
+    pub scope_bytes_max: usize,
     /// The most elements that a collection may hold after edits.
     pub collection_elements_max: usize,
 }
 
 impl JudgeLimits {
     /// No bounds, for what comes from a trusted place.
-    pub const NONE: Self =
-        Self { scope_objects_max: u32::MAX as usize, collection_elements_max: u32::MAX as usize };
+    pub const NONE: Self = Self {
+        scope_objects_max: u32::MAX as usize,
+        scope_bytes_max: usize::MAX,
+        collection_elements_max: u32::MAX as usize,
+    };
 }
 
 impl From<&Limits> for JudgeLimits {
     fn from(limits: &Limits) -> Self {
         Self {
             scope_objects_max: limits.scope_objects_max,
+            scope_bytes_max: limits.scope_bytes_max,
             collection_elements_max: limits.collection_elements_max,
         }
     }
@@ -158,7 +164,8 @@ impl<'a> Trial<'a> {
         let room = objects_max.saturating_sub(self.graph.len());
         let beyond: Vec<usize> = self.adds().skip(room).map(|(place, _)| place).collect();
         for place in beyond {
-            self.fail(place, too_large(format!("a scope holds at most {objects_max} objects")));
+            let message = format!("a scope holds at most {objects_max} objects");
+            self.fail(place, Rejection::beyond(Limit::ScopeObjects, message));
         }
     }
 

@@ -39,4 +39,5 @@ pub mod judge;
 mod plan;
 pub mod sequence;
 mod settle;
+mod size;
 pub(crate) mod way;

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::limits::Limit;
+
 /// The machine-readable part of an error, as `protocol.md` lists it.
 ///
 /// One table from variant to wire text, so that no text is written twice.
@@ -82,12 +84,25 @@ pub struct Rejection {
     pub code: Option<std::borrow::Cow<'static, str>>,
     /// In plain words what was wrong and where, for a person.
     pub message: String,
+    /// The bound that was met, for those who count. It does not go over the wire.
+    pub limit: Option<Limit>,
 }
 
 impl Rejection {
     /// A refusal with one of the protocol's own reasons.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code: Some(code.as_str().into()), message: message.into() }
+        Self { code: Some(code.as_str().into()), message: message.into(), limit: None }
+    }
+
+    /// More than a bound on sizes and numbers allows. The message gets the bound's name.
+    pub fn beyond(limit: Limit, message: impl fmt::Display) -> Self {
+        let message = format!("{message} ({})", limit.name());
+        Self { limit: Some(limit), ..Self::new(ErrorCode::TooLarge, message) }
+    }
+
+    /// Too fast. The message gets the bound's name.
+    pub fn too_fast(limit: Limit, message: impl fmt::Display) -> Self {
+        Self { code: Some(ErrorCode::RateLimited.as_str().into()), ..Self::beyond(limit, message) }
     }
 
     /// A fragment that cannot be applied, the most common reason.
@@ -97,11 +112,11 @@ impl Rejection {
 
     /// A refusal in plain words only.
     pub fn message(message: impl Into<String>) -> Self {
-        Self { code: None, message: message.into() }
+        Self { code: None, message: message.into(), limit: None }
     }
 
     /// A refusal with a reason of the application's own.
     pub fn with_type(code: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { code: Some(code.into().into()), message: message.into() }
+        Self { code: Some(code.into().into()), message: message.into(), limit: None }
     }
 }

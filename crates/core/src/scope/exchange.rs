@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::{Call, Claims, Commit, Entry, Verdict};
 use crate::ids::{MemberId, MessageIndex, Position, Revision, SessionId, SharedText, Ticket};
+use crate::limits::Limit;
 use crate::model::{ChangeSet, Rejection};
 use crate::wire::StateBody;
 use crate::wire::message::Dialect;
@@ -102,6 +103,8 @@ pub enum Output {
         /// What.
         entry: Entry,
     },
+    /// A member has met a bound. Nothing is to be done, but it is to be counted.
+    Limited(Limit),
     /// A commit is durable, or needs not be: those who follow the scope's commits are told.
     Committed(Arc<Commit>),
     /// Give the member the whole state; from here on it gets every [`Output::Broadcast`].

@@ -123,6 +123,7 @@ impl Gate {
             Output::Sync { to, .. } => to.iter().copied().for_each(count),
             Output::Broadcast { .. }
             | Output::Call(_)
+            | Output::Limited(_)
             | Output::Persist { .. }
             | Output::Committed(_)
             | Output::Updated { .. } => {}

@@ -323,6 +323,7 @@ impl Scope {
         let Some(author) = self.members.get(member) else { return };
         let judgement = self.if_it_can_last(meant, judgement);
         let replies = judgement.replies.clone();
+        tell_limits(&replies, out);
         let mut completed = tell::completed(self.graph.schema(), meant, &replies);
         let amended = &self.hide_from_author(member, &judgement, &mut completed, amended);
         let body = tell::reply(self.graph.schema(), author.dialect, &replies, &completed, amended);
@@ -624,6 +625,17 @@ fn changed_places(completed: &[tell::Completed<'_>], touched: &[Place]) -> Vec<P
 /// Why a change was not made: it would be gone with the next crash.
 fn not_saved(why: &str) -> Rejection {
     Rejection::new(ErrorCode::Internal, format!("not saved: {why}"))
+}
+
+/// Tells which bounds a ChangeSet has met, each once.
+fn tell_limits(replies: &[Result<(), Rejection>], out: &mut Vec<Output>) {
+    let before = out.len();
+    for limit in replies.iter().filter_map(|reply| reply.as_ref().err()?.limit) {
+        let is_told = |output: &Output| matches!(output, Output::Limited(told) if *told == limit);
+        if !out[before..].iter().any(is_told) {
+            out.push(Output::Limited(limit));
+        }
+    }
 }
 
 fn refuse_all(changes: &ChangeSet, refusal: &Rejection) -> Judgement {

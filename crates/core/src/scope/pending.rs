@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use crate::ids::{MemberId, MessageIndex, ObjectId, Origin, Revision, Ticket};
+use crate::limits::Limit;
 use crate::model::{ChangeSet, ErrorCode, Fragment, ProcedureName, PropertyId, Rejection, Value};
 use crate::time::{Millis, Now};
 
@@ -365,6 +366,6 @@ fn empty(asked: &mut Asked) {
     asked.arrival = None;
     for fragment in &mut asked.changes.fragments {
         let message = "too many changes wait for an earlier one";
-        *fragment = Err(Rejection::new(ErrorCode::RateLimited, message));
+        *fragment = Err(Rejection::too_fast(Limit::ProcedureWaiting, message));
     }
 }

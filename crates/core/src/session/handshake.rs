@@ -22,6 +22,8 @@ pub struct Handshake {
     limits: Arc<Limits>,
     deadline: Millis,
     state: State,
+    /// How much came that means nothing here.
+    noise: usize,
 }
 
 #[derive(Debug)]
@@ -69,13 +71,13 @@ impl Handshake {
     /// A connection that was made just now.
     pub fn new(limits: Arc<Limits>, now: Now) -> Self {
         let deadline = now.mono.plus(limits.establish_timeout_ms);
-        Self { limits, deadline, state: State::Silent }
+        Self { limits, deadline, state: State::Silent, noise: 0 }
     }
 
     /// A frame arrived.
     pub fn frame(&mut self, text: &str) -> Option<HandshakeOutput> {
         if !matches!(self.state, State::Silent) {
-            return None;
+            return self.overhead();
         }
         match first_message(text, &self.limits) {
             Ok((ClientBody::SessionCreate { params, version }, count)) => {
@@ -89,6 +91,17 @@ impl Handshake {
             }
             Err(reason) => Some(self.close(reason)),
         }
+    }
+
+    /// What is no frame arrived, or one that nobody waits for. A stranger may do that, but not without end.
+    pub fn overhead(&mut self) -> Option<HandshakeOutput> {
+        self.noise += 1;
+        (self.noise > NOISE_MAX).then(|| {
+            self.close(CloseReason::Denied {
+                code: ErrorCode::RateLimited,
+                message: format!("more than {NOISE_MAX} frames without a session"),
+            })
+        })
     }
 
     /// [`deadline`](Self::deadline) may have come.
@@ -171,6 +184,10 @@ fn too_large(message: String) -> CloseReason {
     CloseReason::Denied { code: ErrorCode::TooLarge, message }
 }
 
+/// How much a connection without a session may send that means nothing. A client that was denied has
+/// perhaps sent the rest of what it had in mind.
+const NOISE_MAX: usize = 100;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -248,6 +265,23 @@ mod tests {
         };
         assert!(reason.reason_text().contains("session-establish-timedout"));
         assert!(handshake.tick(at(20_000)).is_none());
+    }
+
+    #[test]
+    fn who_makes_noise_without_end_is_closed() {
+        let mut silent = handshake();
+        let mut denied = handshake();
+        denied.frame(CREATE);
+        denied.deny(&Rejection::message("no")).unwrap();
+        for _ in 0..NOISE_MAX {
+            assert!(silent.overhead().is_none());
+            assert!(denied.frame("more").is_none());
+        }
+        for output in [silent.overhead(), denied.frame("more")] {
+            let Some(HandshakeOutput::Close(reason)) = output else { panic!("still open") };
+            assert_eq!(reason.code(), 4096);
+            assert!(reason.reason_text().contains("rate-limited"));
+        }
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod server;
 use std::sync::Arc;
 
 use crate::ids::{ConnectionId, MessageIndex, Revision, ScopeIndex, ScopeName, SharedText};
+use crate::limits::Limit;
 use crate::model::{ChangeSet, Rejection, Schema};
 use crate::wire::StateBody;
 
@@ -42,6 +43,13 @@ pub enum Input<'a> {
         connection: ConnectionId,
         /// Its text.
         text: &'a str,
+    },
+    /// The client has sent what is no frame: what its transport says for itself, or much around little text.
+    Overhead {
+        /// From where.
+        connection: ConnectionId,
+        /// How much of it.
+        bytes: usize,
     },
     /// A connection is gone. Of no consequence if it was replaced.
     Disconnected {
@@ -201,6 +209,8 @@ pub enum Output {
         /// Why.
         reason: CloseReason,
     },
+    /// The client has met a bound. Nothing is to be done, but it is to be counted.
+    Limited(Limit),
     /// The session is over: forget its token and leave its scopes.
     Ended,
 }

@@ -163,6 +163,12 @@ impl<M: Keep> Reliable<M> {
         self.cursor = after.clamp(self.first_unacked(), self.last_sent.next());
     }
 
+    /// What goes out again on this connection, in bytes.
+    pub fn resent_bytes(&self) -> usize {
+        let kept = (self.cursor.0 - self.first_unacked().0) as usize;
+        self.unacked.iter().skip(kept).map(Keep::byte_length).sum()
+    }
+
     /// Sends nothing again: the connection is new, and nobody has asked yet.
     pub fn forget_resend(&mut self) {
         self.cursor = self.last_sent.next();

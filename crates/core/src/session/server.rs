@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use crate::ids::{ConnectionId, MessageIndex, Revision, ScopeIndex, ScopeName, SessionId};
-use crate::limits::Limits;
+use crate::limits::{Limit, Limits};
 use crate::model::{ErrorCode, Rejection, Schema};
+use crate::rate::Meter;
 use crate::time::{Millis, Now, sooner};
 use crate::wire::change_set::Typing;
 use crate::wire::encode;
@@ -20,6 +21,7 @@ mod backlog;
 mod incoming;
 mod keeping;
 mod link;
+mod pace;
 mod requests;
 mod restore;
 mod scopes;
@@ -29,7 +31,7 @@ pub use keeping::{FetchRecord, Record};
 
 use keeping::Keeping;
 use link::Link;
-use requests::Requests;
+use requests::{Arrived, Requests};
 use restore::Restoring;
 use scopes::{Asked, Scopes};
 use trust::Trust;
@@ -56,6 +58,10 @@ pub struct ServerSession {
     /// What is stored of it; `None`: nothing.
     keeping: Option<Keeping>,
     restoring: Restoring,
+    /// What the client has used of its rates.
+    meter: Meter,
+    /// A bound that was met by what the client is sent, until it is told.
+    met: Option<Limit>,
     heard_at: Millis,
     ended: bool,
     now: Millis,
@@ -86,6 +92,8 @@ impl ServerSession {
             trust: Trust::default(),
             keeping: None,
             restoring: Restoring::default(),
+            meter: Meter::default(),
+            met: None,
             heard_at: now.mono,
             ended: false,
             now: now.mono,
@@ -98,6 +106,7 @@ impl ServerSession {
     /// After [`Output::Ended`] nothing has any consequence.
     pub fn handle(&mut self, now: Now, input: Input<'_>, out: &mut Vec<Output>) {
         self.now = now.mono;
+        self.meter.pass(&self.limits, self.now);
         if let Input::Disconnected { connection } = input {
             self.disconnected(connection);
         } else if !self.ended {
@@ -139,13 +148,13 @@ impl ServerSession {
             return Some(self.now);
         }
         let link = self.link.as_ref().and_then(Link::deadline);
-        sooner(Some(self.expires_at()), link)
+        sooner(sooner(Some(self.expires_at()), link), self.meter.free_at(&self.limits))
     }
 
     /// Whether the transport should read further frames. False while too much of what the client has
     /// sent waits; what it sends then waits in the network.
     pub fn wants_frames(&self) -> bool {
-        !self.ended && !self.requests.is_full(&self.limits)
+        !self.ended && !self.is_slowed() && !self.requests.is_full(&self.limits)
     }
 
     /// The session's name inside the server.
@@ -181,6 +190,11 @@ impl ServerSession {
                     self.frame(text, out);
                 }
             }
+            Input::Overhead { connection, bytes } => {
+                if self.connection() == Some(connection) {
+                    self.sent(1, bytes, out);
+                }
+            }
             Input::FetchAccepted { message, scope, schema } => {
                 self.fetch_accepted(message, scope, schema, out);
             }
@@ -206,15 +220,17 @@ impl ServerSession {
         while !self.ended
             && !self.is_restoring()
             && !self.is_past_hard_bound()
-            && let Some((message, body)) = self.requests.next()
+            && let Some(arrived) = self.requests.next(&self.limits, self.is_slowed())
         {
-            self.request(message, body, out);
+            self.request(arrived, out);
         }
+        out.extend(self.met.take().map(Output::Limited));
         if self.ended {
             return;
         }
         if self.is_past_hard_bound() {
             self.reliable.clear();
+            out.push(Output::Limited(Limit::BacklogBytesHard));
             let message = "too many answers were never acknowledged".to_owned();
             return self.end(CloseReason::SessionClosed { message }, out);
         }
@@ -272,19 +288,27 @@ impl ServerSession {
         let answered = self.link.as_mut().and_then(|link| link.answer_resend(settled, stores, now));
         if let Some(ack) = answered {
             self.reliable.resend_after(ack);
+            self.asked_for(self.reliable.resent_bytes());
             self.notice_lost();
         }
     }
 
-    fn request(&mut self, message: MessageIndex, body: ClientBody, out: &mut Vec<Output>) {
+    fn request(&mut self, arrived: Arrived, out: &mut Vec<Output>) {
+        let Arrived { message, body, beyond } = arrived;
         match body {
-            ClientBody::ScopeFetch { name, params } => self.fetch(message, name, params, out),
+            ClientBody::ScopeFetch { name, params } => {
+                self.fetch(message, (name, params), beyond, out);
+            }
             ClientBody::ScopeSync { scope_index, fragments, atomic, procedure } => {
                 let Some(schema) = self.scopes.schema(scope_index) else {
                     return self.refuse(message, scope_index, fragments.len());
                 };
-                let typing = Typing { schema, dialect: self.dialect, limits: &self.limits };
-                let changes = typing.change_set(&fragments, atomic, procedure.as_deref());
+                // The scope says no, so that it stands in order with its other answers, and lasts.
+                let changes = match beyond {
+                    Some(limit) => pace::refused(fragments.len(), atomic, limit, &self.limits),
+                    None => Typing { schema, dialect: self.dialect, limits: &self.limits }
+                        .change_set(&fragments, atomic, procedure.as_deref()),
+                };
                 let bytes = fragments.iter().map(|fragment| fragment.get().len()).sum();
                 self.requests.sync(message, scope_index, fragments.len(), bytes);
                 let delivered = self.done_with(scope_index);
@@ -309,8 +333,8 @@ impl ServerSession {
     fn fetch(
         &mut self,
         message: MessageIndex,
-        name: String,
-        params: serde_json::Map<String, serde_json::Value>,
+        (name, params): (String, serde_json::Map<String, serde_json::Value>),
+        beyond: Option<Limit>,
         out: &mut Vec<Output>,
     ) {
         if let Some(scope) = self.scopes.asked_by(message) {
@@ -319,12 +343,16 @@ impl ServerSession {
             self.fetch_reply(message, Ok(scope));
             return out.push(Output::Resync { scope });
         }
+        if let Some(limit) = beyond {
+            let error = pace::refusal(limit, &self.limits);
+            out.push(Output::Limited(limit));
+            return self.fetch_reply(message, Err(error));
+        }
         let max = self.limits.session_scopes_max;
         if self.scopes.len() >= max && self.refetched(&name).is_none() {
-            let error = Rejection::new(
-                ErrorCode::TooLarge,
-                format!("a session fetches at most {max} scopes at a time"),
-            );
+            let text = format!("a session fetches at most {max} scopes at a time");
+            let error = Rejection::beyond(Limit::SessionScopes, text);
+            out.push(Output::Limited(Limit::SessionScopes));
             return self.fetch_reply(message, Err(error));
         }
         let asked = Asked { message, name: name.clone(), params: params.clone() };

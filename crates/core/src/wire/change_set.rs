@@ -12,11 +12,11 @@ use super::json;
 use super::message::{Dialect, RawFragment};
 use super::print;
 use crate::ids::{ObjectId, SharedText};
-use crate::limits::Limits;
+use crate::limits::{Limit, Limits};
 use crate::model::schema::EnumerationValues;
 use crate::model::{
-    ChangeSet, CollectionEdit, Enumeration, ErrorCode, Fragment, FragmentKind, Model, ModelId,
-    ProcedureName, Property, PropertyId, PropertyType, Rejection, Scalar, Schema, Value,
+    ChangeSet, CollectionEdit, Enumeration, Fragment, FragmentKind, Model, ModelId, ProcedureName,
+    Property, PropertyId, PropertyType, Rejection, Scalar, Schema, Value,
 };
 use crate::time::Timestamp;
 
@@ -48,7 +48,10 @@ impl Typing<'_> {
         };
         let max = self.limits.fragments_max;
         if fragments.len() > max {
-            return refused(too_large(format!("more than {max} fragments")));
+            return refused(Rejection::beyond(
+                Limit::Fragments,
+                format!("more than {max} fragments"),
+            ));
         }
         match procedure.map(|text| procedure_name(text, atomic)).transpose() {
             Err(rejection) => refused(rejection),
@@ -194,7 +197,10 @@ impl PropertyTyping<'_> {
         let max = self.typing.limits.collection_elements_max;
         let elements =
             json::elements(raw.get(), max).map_err(|_| self.expected("an array", raw))?;
-        elements.ok_or_else(|| too_large(self.about(&format!("more than {max} elements"))))
+        elements.ok_or_else(|| {
+            let message = self.about(&format!("more than {max} elements"));
+            Rejection::beyond(Limit::CollectionElements, message)
+        })
     }
 
     fn scalar(&self, raw: &RawValue) -> Result<Scalar, Rejection> {
@@ -219,7 +225,8 @@ impl PropertyTyping<'_> {
         let max = self.typing.limits.string_bytes_max;
         match json::string(raw) {
             Some(text) if text.len() > max => {
-                Err(too_large(self.about(&format!("a string of more than {max} bytes"))))
+                let message = self.about(&format!("a string of more than {max} bytes"));
+                Err(Rejection::beyond(Limit::StringBytes, message))
             }
             text => Ok(text),
         }
@@ -375,10 +382,6 @@ fn quoted(text: &str) -> String {
         }
     }
     out
-}
-
-fn too_large(message: String) -> Rejection {
-    Rejection::new(ErrorCode::TooLarge, message)
 }
 
 /// How much of what a client sent is quoted in an error. The client knows the rest.

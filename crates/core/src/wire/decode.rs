@@ -337,7 +337,7 @@ fn rejection(error: &RawValue) -> Result<Rejection, Fault> {
         json::object(error.get(), &["message", "type"]).map_err(|_| wrong.clone())?;
     let message = message.and_then(json::string).ok_or(wrong)?.into_owned();
     let code = code.and_then(json::string).map(|code| code.into_owned().into());
-    Ok(Rejection { code, message })
+    Ok(Rejection { code, message, limit: None })
 }
 
 fn fragment_reply(reply: &RawValue) -> Result<FragmentReply, Fault> {

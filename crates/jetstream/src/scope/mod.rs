@@ -26,7 +26,7 @@ use std::sync::{Arc, Weak};
 use jetstream_core::ids::{
     MemberId, MessageIndex, ObjectId, Revision, ScopeIndex, ScopeName, SessionId,
 };
-use jetstream_core::limits::Limits;
+use jetstream_core::limits::{Limit, Limits};
 use jetstream_core::model::prospect::Prospect;
 use jetstream_core::model::{ChangeSet, Graph, Rejection, Schema};
 use jetstream_core::scope::{Access, Claims};
@@ -430,8 +430,16 @@ impl Scope {
     }
 
     /// Whether another member is within the limit.
-    pub(crate) fn has_room(&self) -> bool {
-        self.member_count() < self.0.status.members_max
+    ///
+    /// # Errors
+    ///
+    /// That it is not.
+    pub(crate) fn has_room(&self) -> Result<(), Rejection> {
+        let max = self.0.status.members_max;
+        if self.member_count() < max {
+            return Ok(());
+        }
+        Err(Rejection::beyond(Limit::Members, format!("the scope is full: it takes {max} members")))
     }
 
     /// A handle that does not keep the scope alive.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use jetstream_core::ids::ScopeName;
-use jetstream_core::limits::Limits;
+use jetstream_core::limits::{Limit, Limits};
 use jetstream_core::model::{ErrorCode, Graph, Rejection};
 use jetstream_core::scope::Options;
 use parking_lot::Mutex;
@@ -271,7 +271,7 @@ impl Scopes {
             // Names are for clients to choose: a family has as many scopes as somebody cares to fetch.
             None if open.len() >= inner.scopes_max => {
                 let message = format!("at most {} scopes are open at a time", inner.scopes_max);
-                Err(Rejection::new(ErrorCode::TooLarge, message).into())
+                Err(Rejection::beyond(Limit::Scopes, message).into())
             }
             None => {
                 let scope = builder.build();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jetstream_core::ids::SessionId;
+use jetstream_core::limits::Limit;
 use jetstream_core::model::{ErrorCode, Rejection};
 use jetstream_core::session::{Accepted, CloseReason, Handshake, HandshakeOutput, ServerSession};
 use parking_lot::RwLock;
@@ -17,6 +18,7 @@ use super::cell::SessionCell;
 use super::directory::new_session_id;
 use super::keeper;
 use super::request::{Admission, SessionFacts, SessionInfo, SessionRequest, SessionVerdict};
+use super::seats::Seats;
 use super::session_task::{ORDERS_MAX, Order, SessionTask};
 use super::token::{Token, TokenHash};
 use crate::clock;
@@ -95,6 +97,7 @@ async fn handshake(server: Arc<Shared>, connection: Connection) {
         let output = tokio::select! {
             received = poll_fn(|context| source.poll_frame(context)) => match received {
                 Received::Frame(text) => handshake.frame(&text),
+                Received::Overhead(_) => handshake.overhead(),
                 Received::Ended => return linger(source, &*sink).await,
             },
             () = sleep_until(deadline) => handshake.tick(clock::now()),
@@ -134,6 +137,7 @@ async fn handshake(server: Arc<Shared>, connection: Connection) {
             Err(error) => {
                 tracing::debug!(%error, "session denied");
                 server.metrics.sessions_denied.inc();
+                server.metrics.count_limit(error.limit);
                 if let Some(text) = handshake.deny(&error) {
                     sink.send(&[FramePart::Copied(&text)]);
                 }
@@ -182,6 +186,8 @@ async fn begin(
     let machine = ServerSession::new(facts.id, facts.dialect, limits, jitter_seed, clock::now());
     let (orders, receiver) = mpsc::channel(ORDERS_MAX);
     let (info, token_hash) = (SessionInfo(Arc::new(facts)), token.hash());
+    let seats = Seats::take(server, &info)?;
+    let machine = seats.share(machine);
     let machine = match &server.keeper {
         Some(keeper) => {
             let record = keeper::beginning(server.limits.session_timeout_ms);
@@ -193,13 +199,15 @@ async fn begin(
     let metrics = server.metrics.clone();
     let cell = Arc::new(SessionCell::new(info, token_hash, machine, orders, metrics));
     if !server.directory.insert(&cell, server.limits.sessions_max) {
-        return Err(Rejection::new(
-            ErrorCode::TooLarge,
-            "the server has no room for more sessions",
-        ));
+        let max = server.limits.sessions_max;
+        let message = format!("the server has no room for more than {max} sessions");
+        return Err(Rejection::beyond(Limit::Sessions, message));
     }
     match handshake.accept(token.as_str()) {
-        Some(accepted) => Ok(Some((SessionTask::new(cell, server.clone(), receiver), accepted))),
+        Some(accepted) => {
+            let task = SessionTask::new(cell, server.clone(), receiver).seated(seats);
+            Ok(Some((task, accepted)))
+        }
         None => {
             server.directory.remove(&cell);
             Ok(None)

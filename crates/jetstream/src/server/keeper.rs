@@ -17,6 +17,7 @@ use super::Shared;
 use super::cell::SessionCell;
 use super::establish::ask;
 use super::request::{Admission, SessionFacts, SessionInfo, SessionRequest};
+use super::seats::Seats;
 use super::session_task::{ORDERS_MAX, SessionTask};
 use crate::clock;
 use crate::storage::{Storage, StorageError, StorageHealth, StoredFetch, StoredSession, TokenHash};
@@ -125,12 +126,14 @@ impl Keeper {
         );
         let (orders, receiver) = mpsc::channel(ORDERS_MAX);
         let (info, metrics) = (SessionInfo(Arc::new(facts)), server.metrics.clone());
+        let seats = Seats::keep(server, &info);
+        let machine = seats.share(machine);
         let cell = SessionCell::new(info, token, machine, orders, metrics).with(outputs);
         let cell = Arc::new(cell);
         server
             .directory
             .insert(&cell, server.limits.sessions_max)
-            .then(|| SessionTask::new(cell, server.clone(), receiver))
+            .then(|| SessionTask::new(cell, server.clone(), receiver).seated(seats))
     }
 }
 

@@ -8,7 +8,7 @@
 //! 3. `cell`: the machine and the sink behind one lock, which scopes deliver into.
 //!
 //! Beside it: `request` (what the application is asked), `directory` and `token` (who is who), `keeper` (who
-//! was, when the server is back), `health` and
+//! was, when the server is back), `principal` and `seats` (who holds how much), `health` and
 //! `admin` (for operators), `inspect` and `recorder` (for who looks), `builder` and `handle` (for the
 //! application).
 
@@ -25,6 +25,8 @@ mod admin;
 mod directory;
 mod health;
 mod keeper;
+mod principal;
+mod seats;
 mod token;
 
 mod inspect;
@@ -48,6 +50,7 @@ use crate::transport::{Environment, Listener};
 use directory::Directory;
 use health::Probe;
 use keeper::Keeper;
+use principal::Principals;
 use session_task::Order;
 
 pub use builder::ServerBuilder;
@@ -74,6 +77,7 @@ struct Shared {
     handlers: Handlers,
     metrics: Metrics,
     directory: Directory,
+    principals: Principals,
     /// Where sessions are kept, if they are.
     keeper: Option<Arc<Keeper>>,
     health: Probe,
@@ -151,6 +155,7 @@ async fn start(builder: ServerBuilder) -> io::Result<ServerHandle> {
         handlers,
         metrics,
         directory: Directory::default(),
+        principals: Principals::default(),
         keeper: storage.map(|storage| Arc::new(Keeper::new(storage))),
         health: Probe::new(),
         watched: inspect::Watched::default(),

@@ -26,6 +26,7 @@ use super::cell::SessionCell;
 use super::establish::{goodbye, linger};
 use super::outgoing::{Outgoing, Place};
 use super::request::{FetchRequest, FetchVerdict};
+use super::seats::Seats;
 use crate::authentication::Identity;
 use crate::clock;
 use crate::future::{BoxFuture, catch_panic};
@@ -72,6 +73,8 @@ pub(super) struct SessionTask {
     over: bool,
     /// Its client will not resume it.
     is_forgotten: bool,
+    /// Held for as long as the session lives.
+    seats: Seats,
 }
 
 /// What the application is asked about.
@@ -113,6 +116,8 @@ enum Event {
     /// The timer is due, which may have been set for an earlier deadline.
     Time,
     Frame(FrameText),
+    /// Something came that is no frame, so many bytes.
+    Overhead(usize),
     /// The connection is gone.
     Ended,
 }
@@ -139,7 +144,14 @@ impl SessionTask {
             expiry: None,
             over: false,
             is_forgotten: false,
+            seats: Seats::default(),
         }
+    }
+
+    /// The same, with what the session takes up beside itself.
+    pub(super) fn seated(mut self, seats: Seats) -> Self {
+        self.seats = seats;
+        self
     }
 
     pub(super) fn metrics(&self) -> &Metrics {
@@ -217,6 +229,7 @@ impl SessionTask {
                 Event::Writable => self.cell.writable(),
                 Event::Woken | Event::Time => {}
                 Event::Frame(text) => self.handle_frame(&text),
+                Event::Overhead(bytes) => self.handle_overhead(bytes),
                 Event::Ended => self.handle_ended(),
             }
             self.settle();
@@ -254,6 +267,7 @@ impl SessionTask {
                 _ => Poll::Pending,
             }) => match received {
                 Received::Frame(text) => Event::Frame(text),
+                Received::Overhead(bytes) => Event::Overhead(bytes),
                 Received::Ended => Event::Ended,
             },
         }
@@ -310,6 +324,13 @@ impl SessionTask {
         }
     }
 
+    fn handle_overhead(&mut self, bytes: usize) {
+        if let Some(connection) = &self.connection {
+            let connection = connection.id;
+            self.cell.input(clock::now(), Input::Overhead { connection, bytes });
+        }
+    }
+
     fn handle_ended(&mut self) {
         if let Some(connection) = self.connection.take() {
             self.cell.disconnect(clock::now(), connection.id);
@@ -323,14 +344,14 @@ impl SessionTask {
             if scope.is_closed() {
                 return Err(Rejection::message("the scope is closed"));
             }
-            if !scope.has_room() {
-                return Err(Rejection::new(ErrorCode::TooLarge, "the scope is full"));
-            }
-            Ok(scope)
+            scope.has_room().map(|()| scope)
         });
         match &verdict {
             Ok(scope) => self.server.health.note(scope),
-            Err(_) => drop(self.server.metrics.fetches_denied.inc()),
+            Err(error) => {
+                self.server.metrics.fetches_denied.inc();
+                self.server.metrics.count_limit(error.limit);
+            }
         }
         let input = match (asked, verdict) {
             (Asked::Fetch(message), Ok(scope)) => {
@@ -402,6 +423,7 @@ impl SessionTask {
                 self.memberships.remove(&scope);
             }
             Output::Close { connection, reason } => self.close(connection, &reason),
+            Output::Limited(limit) => self.server.metrics.count_limit(Some(limit)),
             Output::Ended => {
                 self.over = true;
                 self.is_forgotten = true;

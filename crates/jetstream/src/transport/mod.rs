@@ -110,6 +110,9 @@ pub trait FrameSource: Send {
 pub enum Received {
     /// A whole frame.
     Frame(FrameText),
+    /// Something that is no frame but was work, so many bytes: the transport's own signs of life, or what
+    /// was beside the text of frames. It counts against the client's rate.
+    Overhead(usize),
     /// There will be no more.
     Ended,
 }

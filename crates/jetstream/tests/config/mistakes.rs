@@ -132,13 +132,13 @@ fn mistakes_of_limits() {
             (
                 "[limits]\nmembers = 1",
                 &[
-                    "2:1 no key \"members\" in the server's limits = did you mean \"members_max\"? (allowed: message_bytes_max, frame_messages_max, fragments_max, string_bytes_max, collection_elements_max, scope_objects_max, session_scopes_max, sessions_max, scopes_max, members_max, connections_pending_max, backlog_bytes_max, backlog_bytes_hard_max, inbox_messages_max, mailbox_requests_max, procedure_timeout_ms, procedure_waiting_max, establish_timeout_ms, handshake_timeout_ms, ping_interval_ms, session_timeout_ms, scope_idle_ms and shutdown_timeout_ms)",
+                    "2:1 no key \"members\" in the server's limits = did you mean \"members_max\"? (allowed: message_bytes_max, frame_messages_max, fragments_max, string_bytes_max, collection_elements_max, scope_objects_max, scope_bytes_max, session_scopes_max, sessions_max, principal_sessions_max, scopes_max, members_max, connections_pending_max, backlog_bytes_max, backlog_bytes_hard_max, inbox_messages_max, mailbox_requests_max, session_requests_max, session_messages_per_second_max, session_bytes_per_second_max, principal_messages_per_second_max, principal_bytes_per_second_max, rate_burst_ms, procedure_timeout_ms, procedure_waiting_max, establish_timeout_ms, handshake_timeout_ms, ping_interval_ms, session_timeout_ms, scope_idle_ms and shutdown_timeout_ms)",
                 ],
             ),
             (
                 "[limits]\nmembers_mx = 1",
                 &[
-                    "2:1 no key \"members_mx\" in the server's limits = did you mean \"members_max\"? (allowed: message_bytes_max, frame_messages_max, fragments_max, string_bytes_max, collection_elements_max, scope_objects_max, session_scopes_max, sessions_max, scopes_max, members_max, connections_pending_max, backlog_bytes_max, backlog_bytes_hard_max, inbox_messages_max, mailbox_requests_max, procedure_timeout_ms, procedure_waiting_max, establish_timeout_ms, handshake_timeout_ms, ping_interval_ms, session_timeout_ms, scope_idle_ms and shutdown_timeout_ms)",
+                    "2:1 no key \"members_mx\" in the server's limits = did you mean \"members_max\"? (allowed: message_bytes_max, frame_messages_max, fragments_max, string_bytes_max, collection_elements_max, scope_objects_max, scope_bytes_max, session_scopes_max, sessions_max, principal_sessions_max, scopes_max, members_max, connections_pending_max, backlog_bytes_max, backlog_bytes_hard_max, inbox_messages_max, mailbox_requests_max, session_requests_max, session_messages_per_second_max, session_bytes_per_second_max, principal_messages_per_second_max, principal_bytes_per_second_max, rate_burst_ms, procedure_timeout_ms, procedure_waiting_max, establish_timeout_ms, handshake_timeout_ms, ping_interval_ms, session_timeout_ms, scope_idle_ms and shutdown_timeout_ms)",
                 ],
             ),
             (
@@ -377,13 +377,13 @@ fn mistakes_of_scopes() {
             (
                 "[models.A]\n[scopes.A]\nroot = \"A\"\nlimits = { members_mx = 1 }",
                 &[
-                    "4:12 no key \"members_mx\" in a scope's limits = did you mean \"members_max\"? (allowed: scope_objects_max, members_max, mailbox_requests_max, procedure_timeout_ms, procedure_waiting_max and scope_idle_ms)",
+                    "4:12 no key \"members_mx\" in a scope's limits = did you mean \"members_max\"? (allowed: scope_objects_max, scope_bytes_max, members_max, mailbox_requests_max, procedure_timeout_ms, procedure_waiting_max and scope_idle_ms)",
                 ],
             ),
             (
                 "[models.A]\n[scopes.A]\nroot = \"A\"\nlimits = { sessions_max = 1 }",
                 &[
-                    "4:12 \"sessions_max\" is a limit of the server, not of a scope = keys: scope_objects_max, members_max, mailbox_requests_max, procedure_timeout_ms, procedure_waiting_max and scope_idle_ms",
+                    "4:12 \"sessions_max\" is a limit of the server, not of a scope = keys: scope_objects_max, scope_bytes_max, members_max, mailbox_requests_max, procedure_timeout_ms, procedure_waiting_max and scope_idle_ms",
                 ],
             ),
             (
@@ -620,7 +620,7 @@ error: no key \"members_mx\" in a scope's limits
  |
  | JETSTREAM_SCOPES__A__LIMITS__MEMBERS_MX=10
  |                              ^^^^^^^^^^
- = did you mean \"members_max\"? (allowed: scope_objects_max, members_max, mailbox_requests_max, procedure_timeout_ms, procedure_waiting_max and \
+ = did you mean \"members_max\"? (allowed: scope_objects_max, scope_bytes_max, members_max, mailbox_requests_max, procedure_timeout_ms, procedure_waiting_max and \
    scope_idle_ms)
 
 1 mistake";

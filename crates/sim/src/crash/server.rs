@@ -143,7 +143,7 @@ impl World {
                 self.disk.saving.push_back((format!("token{id}"), stored));
                 Ok(())
             }
-            Output::Close { .. } => Ok(()),
+            Output::Close { .. } | Output::Limited(_) => Ok(()),
             Output::Leave { .. } | Output::Ended => Err(format!("session {id} wants to end")),
         }
     }
@@ -188,6 +188,7 @@ impl World {
                     }
                 }
                 scope::Output::Committed(_)
+                | scope::Output::Limited(_)
                 | scope::Output::Updated { .. }
                 | scope::Output::Call(_)
                 | scope::Output::Sync { .. }

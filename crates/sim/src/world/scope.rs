@@ -121,7 +121,7 @@ impl World {
                     let at = self.within(self.settings.persist_ms);
                     self.hosts[scope].store(at, entry);
                 }
-                Output::Committed(_) => {}
+                Output::Committed(_) | Output::Limited(_) => {}
                 Output::State { member, revision, body } => {
                     self.told_state(scope, member, revision, body);
                 }

@@ -199,7 +199,7 @@ impl World {
                 self.mail_member(session, index, soon, seen);
             }
             Output::Leave { scope: index } => self.leave(session, index, soon),
-            Output::Save | Output::Rejoin { .. } => {}
+            Output::Save | Output::Rejoin { .. } | Output::Limited(_) => {}
             Output::Close { connection, reason } => {
                 self.drain(session, connection);
                 self.server_closes(connection, &reason);

@@ -4,13 +4,14 @@ use std::path::Path;
 
 /// Each module with those it may use besides itself. A module that is not listed is a finding, but for
 /// `fuzzing`, which hands all of core to the fuzzers.
-const ALLOWED: [(&str, &[&str]); 8] = [
+const ALLOWED: [(&str, &[&str]); 9] = [
     ("ids", &[]),
     ("time", &[]),
     ("limits", &[]),
+    ("rate", &["time", "limits"]),
     ("model", &["ids", "time", "limits"]),
     ("wire", &["ids", "time", "limits", "model"]),
-    ("session", &["ids", "time", "limits", "model", "wire"]),
+    ("session", &["ids", "time", "limits", "rate", "model", "wire"]),
     ("scope", &["ids", "time", "limits", "model", "wire"]),
     ("replica", &["ids", "time", "limits", "model", "wire"]),
 ];

@@ -135,6 +135,7 @@ fn line(output: &Output) -> String {
         Output::Persist { position, entry: Entry::Answer(answer) } => {
             format!("{position} stores the answer to {}", answer.origin.message)
         }
+        Output::Limited(limit) => format!("met {}", limit.name()),
         Output::Committed(commit) => format!("committed {}", commit.revision),
         Output::State { member, body, .. } => format!("{member} state {}", short(&body.to_text())),
         Output::Reply { member, message, body, .. } => format!("{member} reply {message} {body}"),

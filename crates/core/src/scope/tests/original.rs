@@ -281,6 +281,7 @@ impl Room {
             match output {
                 Output::Persist { .. }
                 | Output::Committed(_)
+                | Output::Limited(_)
                 | Output::State { .. }
                 | Output::Updated { .. } => {}
                 Output::Call(call) => self.calls.push(call.ticket),

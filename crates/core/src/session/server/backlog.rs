@@ -8,7 +8,9 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use crate::ids::ScopeIndex;
+use crate::limits::Limit;
 use crate::session::outgoing::Outgoing;
+use crate::session::reliable::Keep;
 use crate::wire::StateBody;
 
 use super::ServerSession;
@@ -20,12 +22,16 @@ impl ServerSession {
             Outgoing::State { at, body } => Some((at.scope, body.clone())),
             _ => None,
         };
+        if let Outgoing::State { .. } | Outgoing::SyncReply { .. } = &message {
+            self.asked_for(message.byte_length());
+        }
         self.reliable.queue(message);
         if let Some(link) = &mut self.link {
             let may_lack = self.reliable.unacknowledged().next().is_some();
             link.open_for_news(may_lack, self.now);
         }
         if self.reliable.droppable_bytes() > self.limits.backlog_bytes_max {
+            self.met = Some(Limit::BacklogBytes);
             self.drop_sent();
         }
         if self.reliable.droppable_bytes() > self.limits.backlog_bytes_max {

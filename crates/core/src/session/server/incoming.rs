@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::ids::{MessageIndex, Revision, ScopeIndex};
+use crate::limits::Limit;
 use crate::model::ErrorCode;
 use crate::session::Output;
 use crate::session::outgoing::Outgoing;
@@ -11,16 +12,26 @@ use crate::wire::decode::{self, Unreadable};
 use crate::wire::message::{ClientBody, ClientMessage, Dialect};
 
 use super::ServerSession;
+use super::requests::Arrived;
 
 impl ServerSession {
     /// Takes a frame of the present connection in.
     pub(super) fn frame(&mut self, text: &str, out: &mut Vec<Output>) {
         let messages = match decode::frame(text, &self.limits) {
             Ok(messages) => messages,
-            Err(error) => return self.deny(ErrorCode::TooLarge, error.to_string(), out),
+            Err(error) => {
+                out.push(Output::Limited(Limit::FrameMessages));
+                return self.deny(ErrorCode::TooLarge, error.to_string(), out);
+            }
         };
+        // A frame without a message is read like one with a message.
+        self.sent(usize::from(messages.is_empty()), text.len(), out);
         let mut acknowledged = MessageIndex(0);
         for message in messages {
+            self.sent(1, 0, out);
+            if self.ended {
+                return;
+            }
             match message {
                 Ok(message) if self.knows(&message.body) => {
                     if !self.learn_numbering(&message) {
@@ -96,7 +107,10 @@ impl ServerSession {
                     ClientBody::Ping { .. } => self.ping(&message),
                     // Read, and of no consequence.
                     ClientBody::SessionCreate { .. } | ClientBody::Reply { .. } => {}
-                    body => self.requests.push(message.index, body),
+                    body => {
+                        let beyond = self.refused_for();
+                        self.requests.push(Arrived { message: message.index, body, beyond });
+                    }
                 }
             }
         }

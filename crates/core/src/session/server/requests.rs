@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::ids::{MessageIndex, ScopeIndex};
-use crate::limits::Limits;
+use crate::limits::{Limit, Limits};
 use crate::wire::message::ClientBody;
 
 use super::scopes::Asked;
@@ -14,7 +14,7 @@ use super::scopes::Asked;
 /// decided the later ones wait, because they may be about the scope that is fetched.
 #[derive(Debug, Default)]
 pub(super) struct Requests {
-    inbox: VecDeque<(MessageIndex, ClientBody)>,
+    inbox: VecDeque<Arrived>,
     /// The length of the frames that the inbox came from, at least.
     inbox_bytes: usize,
     /// In ascending order of their messages.
@@ -22,6 +22,15 @@ pub(super) struct Requests {
     /// The length of the fragments that were handed to scopes and are not answered.
     unanswered_bytes: usize,
     fetching: Option<Asked>,
+}
+
+/// A message that was not taken up yet.
+#[derive(Debug)]
+pub(super) struct Arrived {
+    pub(super) message: MessageIndex,
+    pub(super) body: ClientBody,
+    /// What its client has met so far beyond that it is refused.
+    pub(super) beyond: Option<Limit>,
 }
 
 /// A request that was taken up.
@@ -38,8 +47,8 @@ pub(super) struct Unanswered {
 
 impl Requests {
     /// Puts a message behind the others.
-    pub(super) fn push(&mut self, message: MessageIndex, body: ClientBody) {
-        self.inbox.push_back((message, body));
+    pub(super) fn push(&mut self, arrived: Arrived) {
+        self.inbox.push_back(arrived);
     }
 
     /// A whole frame was read.
@@ -49,10 +58,15 @@ impl Requests {
         }
     }
 
-    /// The next message that can be taken up now.
-    pub(super) fn next(&mut self) -> Option<(MessageIndex, ClientBody)> {
-        let waits = match &self.inbox.front()?.1 {
+    /// The next message that can be taken up now. `slowed`: the client is to wait for what it asks for.
+    pub(super) fn next(&mut self, limits: &Limits, slowed: bool) -> Option<Arrived> {
+        let first = self.inbox.front()?;
+        let waits = match &first.body {
             _ if self.fetching.is_some() => true,
+            // A short question that has a long answer: what it costs is known afterwards.
+            ClientBody::ScopeFetch { .. } => slowed && first.beyond.is_none(),
+            // Others have something in the scope's mailbox, too.
+            ClientBody::ScopeSync { .. } => self.unanswered.len() >= limits.session_requests_max,
             // What was sent to a scope before leaving it is still answered.
             ClientBody::ScopeUnfetch { scope_index } => {
                 self.unanswered.iter().any(|one| one.scope == Some(*scope_index))
@@ -132,7 +146,7 @@ impl Requests {
     /// lost with a crash between message and answer could not be made good.
     pub(super) fn settled(&self, last_received: MessageIndex) -> MessageIndex {
         let unanswered = self.unanswered.front().map(|one| one.message);
-        let waiting = self.inbox.front().map(|(message, _)| *message);
+        let waiting = self.inbox.front().map(|arrived| arrived.message);
         match [unanswered, waiting].into_iter().flatten().min() {
             Some(first) => MessageIndex(first.0 - 1),
             None => last_received,

@@ -5,6 +5,7 @@ use crate::ids::{Revision, SharedText};
 use crate::session::FramePart;
 
 mod backlog;
+mod pace;
 mod restore;
 mod resume;
 
@@ -129,10 +130,11 @@ impl Story {
         texts
     }
 
-    /// What the session wants done, shortened. That scopes are told what the client has seen is left out.
+    /// What the session wants done, shortened. That scopes are told what the client has seen is left out,
+    /// and which bounds were met.
     fn wants(&mut self) -> Vec<String> {
         let mut all = self.wants_all();
-        all.retain(|line| !line.starts_with("seen"));
+        all.retain(|line| !line.starts_with("seen") && !line.starts_with("met"));
         all
     }
 
@@ -151,6 +153,7 @@ impl Story {
                 Output::Close { connection, reason } => {
                     format!("close {connection} with {}", reason.code())
                 }
+                Output::Limited(limit) => format!("met {}", limit.name()),
                 Output::Ended => "ended".to_owned(),
             })
             .collect()
@@ -245,7 +248,9 @@ fn a_session_fetches_only_so_many_scopes() {
         assert_eq!(story.wants(), [""; 0]);
         assert_eq!(
             story.gets(),
-            ["FetchReply 3 to 2: \"a session fetches at most 1 scopes at a time\""]
+            [
+                "FetchReply 3 to 2: \"a session fetches at most 1 scopes at a time (session_scopes_max)\""
+            ]
         );
         story.says(r#"{"type":"ScopeFetch","index":3,"name":"A"}"#);
         assert_eq!(story.wants().is_empty(), !refetches);

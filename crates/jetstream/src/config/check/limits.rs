@@ -1,9 +1,10 @@
 //! `[limits]`: numbers with units, under the names of [`Limits`].
 
 use super::reader::{allowed, table};
-use crate::config::mistake::Collector;
+use crate::config::mistake::{Collector, Place};
 use crate::config::tree::{Node, Value, quoted};
 use crate::core::limits::Limits;
+use crate::core::rate::CLOSED_BURSTS;
 
 /// What a limit counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +15,10 @@ pub enum Unit {
     Bytes,
     /// Milliseconds; a text like `"10s"` is allowed.
     Milliseconds,
+    /// Things in a second, or `"none"`.
+    PerSecond,
+    /// Bytes in a second; a text like `"8MiB"` is allowed, or `"none"`.
+    BytesPerSecond,
 }
 
 /// One key of `[limits]`.
@@ -53,8 +58,10 @@ keys! {
     string_bytes_max: Bytes,
     collection_elements_max: Count,
     scope_objects_max: Count scope,
+    scope_bytes_max: Bytes scope,
     session_scopes_max: Count,
     sessions_max: Count,
+    principal_sessions_max: Count,
     scopes_max: Count,
     members_max: Count scope,
     connections_pending_max: Count,
@@ -62,6 +69,12 @@ keys! {
     backlog_bytes_hard_max: Bytes,
     inbox_messages_max: Count,
     mailbox_requests_max: Count scope,
+    session_requests_max: Count,
+    session_messages_per_second_max: PerSecond,
+    session_bytes_per_second_max: BytesPerSecond,
+    principal_messages_per_second_max: PerSecond,
+    principal_bytes_per_second_max: BytesPerSecond,
+    rate_burst_ms: Milliseconds,
     procedure_timeout_ms: Milliseconds scope,
     procedure_waiting_max: Count scope,
     establish_timeout_ms: Milliseconds,
@@ -77,22 +90,29 @@ pub(super) fn of_server(node: &Node, mistakes: &mut Collector) -> Limits {
     let mut limits = Limits::default();
     read(node, &mut limits, "the server's limits", |_| true, mistakes);
     if limits.backlog_bytes_hard_max < limits.backlog_bytes_max {
-        let place = match &node.value {
-            Value::Table(table) => table
-                .get("backlog_bytes_hard_max")
-                .or_else(|| table.get("backlog_bytes_max"))
-                .map_or(node.place, |entry| entry.node.place),
-            _ => node.place,
-        };
-        mistakes.add(
-            place,
-            format!(
-                "backlog_bytes_hard_max ({}) is less than backlog_bytes_max ({})",
-                limits.backlog_bytes_hard_max, limits.backlog_bytes_max
-            ),
+        let message = format!(
+            "backlog_bytes_hard_max ({}) is less than backlog_bytes_max ({})",
+            limits.backlog_bytes_hard_max, limits.backlog_bytes_max
         );
+        mistakes.add(place(node, ["backlog_bytes_hard_max", "backlog_bytes_max"]), message);
+    }
+    // Nothing is heard from a client that is slowed, and it is slowed so long at the most.
+    let slowed_ms = limits.rate_burst_ms.saturating_mul(CLOSED_BURSTS);
+    if slowed_ms >= limits.session_timeout_ms {
+        let message = format!(
+            "{CLOSED_BURSTS} times rate_burst_ms ({slowed_ms}) is not less than session_timeout_ms ({})",
+            limits.session_timeout_ms
+        );
+        mistakes.add(place(node, ["rate_burst_ms", "session_timeout_ms"]), message);
     }
     limits
+}
+
+/// Where the first of these keys stands that is there.
+fn place(node: &Node, keys: [&str; 2]) -> Place {
+    let Value::Table(table) = &node.value else { return node.place };
+    let found = keys.iter().find_map(|key| table.get(key));
+    found.map_or(node.place, |entry| entry.node.place)
 }
 
 /// Reads the limits of one scope, which has the server's where it says nothing.
@@ -136,6 +156,7 @@ fn read(
 pub(super) fn number(node: &Node, unit: Unit, mistakes: &mut Collector) -> Option<u64> {
     let number = match &node.value {
         Value::Integer(number) => u64::try_from(*number).ok(),
+        Value::String(text) if text == "none" && unit.admits_none() => Some(Limits::NONE as u64),
         Value::String(text) => with_unit(text, unit.suffixes()),
         _ => None,
     };
@@ -149,11 +170,16 @@ pub(super) fn number(node: &Node, unit: Unit, mistakes: &mut Collector) -> Optio
 }
 
 impl Unit {
+    /// Whether the limit can be left out.
+    const fn admits_none(self) -> bool {
+        matches!(self, Self::PerSecond | Self::BytesPerSecond)
+    }
+
     /// What follows the number in a text, with how many it stands for.
     const fn suffixes(self) -> &'static [(&'static str, u64)] {
         match self {
-            Self::Count => &[],
-            Self::Bytes => &[
+            Self::Count | Self::PerSecond => &[],
+            Self::Bytes | Self::BytesPerSecond => &[
                 ("KiB", 1 << 10),
                 ("MiB", 1 << 20),
                 ("GiB", 1 << 30),
@@ -173,6 +199,10 @@ impl Unit {
             Self::Count => "an integer from 1 on",
             Self::Bytes => {
                 "a size from 1 on: a number of bytes, or a text with B, KiB, MiB, GiB, kB, MB or GB"
+            }
+            Self::PerSecond => "a number in a second from 1 on, or \"none\"",
+            Self::BytesPerSecond => {
+                "a size in a second from 1 on: a number of bytes, or a text with B, KiB, MiB, GiB, kB, MB or GB, or \"none\""
             }
             Self::Milliseconds => {
                 "a duration from 1 on: a number of milliseconds, or a text with ms, s, min, h or d"
@@ -222,6 +252,8 @@ mod tests {
     fn a_name_ends_in_its_unit() {
         for key in KEYS {
             let expected = match key.unit {
+                Unit::PerSecond => key.name.ends_with("_per_second_max"),
+                Unit::BytesPerSecond => key.name.ends_with("_bytes_per_second_max"),
                 Unit::Bytes => key.name.contains("_bytes_"),
                 Unit::Milliseconds => key.name.ends_with("_ms"),
                 Unit::Count => !key.name.contains("bytes") && key.name.ends_with("_max"),

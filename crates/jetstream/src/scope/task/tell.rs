@@ -23,6 +23,7 @@ impl ScopeTask {
                         store.enter(position, entry);
                     }
                 }
+                Output::Limited(limit) => self.metrics.count_limit(Some(limit)),
                 Output::Committed(commit) => self.committed(&commit),
                 Output::State { member, revision, body } => {
                     if let Some(member) = self.members.get_mut(&member) {

@@ -22,6 +22,10 @@ pub(super) struct SocketSource<R> {
     sink: Arc<dyn ControlSink>,
     reader: Reader,
     message_bytes_max: usize,
+    /// How many bytes were read beside those that came out as texts.
+    beside: usize,
+    /// How many of them have to be told.
+    overhead: usize,
 }
 
 /// A connection that has never spoken keeps no buffers: ten thousand of them should cost nothing.
@@ -39,7 +43,7 @@ impl<R: AsyncRead + Send + Unpin> SocketSource<R> {
         message_bytes_max: usize,
     ) -> Self {
         let reader = Reader::Silent(already_read.to_vec());
-        Self { socket, sink, reader, message_bytes_max }
+        Self { socket, sink, reader, message_bytes_max, beside: 0, overhead: 0 }
     }
 
     /// The decoder, made when the first bytes have come; `None` if none came before the end.
@@ -73,7 +77,8 @@ impl<R: AsyncRead + Send + Unpin> SocketSource<R> {
         let Reader::Speaking(websocket) = &mut self.reader else {
             return Err(Error::AlreadyClosed);
         };
-        let mut stream = Duplex { socket: &mut self.socket, sink: &*self.sink, context };
+        let beside = &mut self.beside;
+        let mut stream = Duplex { socket: &mut self.socket, sink: &*self.sink, context, beside };
         let message = websocket.read(&mut stream)?;
         if matches!(message, Message::Close(_)) {
             // The echo leaves now; nobody may ask for another frame. That it says "closed" is no news.
@@ -81,6 +86,20 @@ impl<R: AsyncRead + Send + Unpin> SocketSource<R> {
             self.sink.finish();
         }
         Ok(message)
+    }
+
+    /// How many bytes may be read for one message. A message of the greatest length may come in pieces, but
+    /// not in pieces without end.
+    fn pieces_bytes_max(&self) -> usize {
+        self.message_bytes_max.saturating_mul(2).saturating_add(BESIDE_BYTES_MAX)
+    }
+
+    /// A text has come out of what was read. Texts in many tiny pieces are more work than they are long.
+    fn account(&mut self, text: &FrameText) {
+        self.beside = self.beside.saturating_sub(text.len());
+        if self.beside > BESIDE_BYTES_MAX {
+            self.overhead = std::mem::take(&mut self.beside);
+        }
     }
 
     /// The client broke the rules of WebSocket: tell it which, and take nothing more.
@@ -92,6 +111,9 @@ impl<R: AsyncRead + Send + Unpin> SocketSource<R> {
 
 impl<R: AsyncRead + Send + Unpin> FrameSource for SocketSource<R> {
     fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Received> {
+        if self.overhead > 0 {
+            return Poll::Ready(Received::Overhead(std::mem::take(&mut self.overhead)));
+        }
         if ready!(self.poll_speaking(context)).is_none() {
             return Poll::Ready(Received::Ended);
         }
@@ -102,7 +124,14 @@ impl<R: AsyncRead + Send + Unpin> FrameSource for SocketSource<R> {
                     Some(text) => Received::Frame(text),
                     None => self.refuse(CODE_NO_UTF8, "the frame is no UTF-8"),
                 },
-                Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => continue,
+                Ok(Message::Ping(said) | Message::Pong(said)) => {
+                    self.beside = self.beside.saturating_sub(said.len());
+                    Received::Overhead(said.len())
+                }
+                Ok(Message::Frame(_)) => continue,
+                Err(Error::Io(_)) if self.beside > self.pieces_bytes_max() => {
+                    self.refuse(CODE_TOO_BIG, "the frame comes in too many pieces")
+                }
                 Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
                     // A pong may wait for room that nobody else waits for.
                     let _ = self.sink.poll_writable(context);
@@ -120,6 +149,9 @@ impl<R: AsyncRead + Send + Unpin> FrameSource for SocketSource<R> {
                 }
                 Ok(Message::Close(_)) | Err(_) => Received::Ended,
             };
+            if let Received::Frame(text) = &received {
+                self.account(text);
+            }
             return Poll::Ready(received);
         }
     }
@@ -145,13 +177,18 @@ struct Duplex<'a, 'b, R> {
     socket: &'a mut R,
     sink: &'a dyn ControlSink,
     context: &'a mut Context<'b>,
+    /// Counts what is read.
+    beside: &'a mut usize,
 }
 
 impl<R: AsyncRead + Unpin> Read for Duplex<'_, '_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut buffer = ReadBuf::new(buffer);
         match Pin::new(&mut *self.socket).poll_read(self.context, &mut buffer) {
-            Poll::Ready(Ok(())) => Ok(buffer.filled().len()),
+            Poll::Ready(Ok(())) => {
+                *self.beside += buffer.filled().len();
+                Ok(buffer.filled().len())
+            }
             Poll::Ready(Err(error)) => Err(error),
             Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
         }
@@ -172,6 +209,9 @@ impl<R> Write for Duplex<'_, '_, R> {
         Ok(())
     }
 }
+
+/// What may be read beside texts before it is told: more than the buffer holds of the next message.
+const BESIDE_BYTES_MAX: usize = 64 << 10;
 
 /// Enough for most messages; longer ones get a buffer of their size while they arrive.
 const READ_BUFFER_BYTES: usize = 4 << 10;

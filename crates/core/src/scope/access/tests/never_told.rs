@@ -274,6 +274,7 @@ impl Room {
                 }
                 Output::Persist { .. }
                 | Output::Committed(_)
+                | Output::Limited(_)
                 | Output::Updated { .. }
                 | Output::Call(_) => {}
             }

@@ -166,7 +166,7 @@ impl World {
                     self.asked.push_back(message);
                 }
                 Output::Close { reason, .. } => assert_eq!(reason, CloseReason::Replaced),
-                Output::Seen { .. } => {}
+                Output::Seen { .. } | Output::Limited(_) => {}
                 other => panic!("{other:?}"),
             }
         }

@@ -1,0 +1,41 @@
+//! What a session takes up beside itself: its place among those of its principal.
+
+use jetstream_core::model::Rejection;
+use jetstream_core::session::ServerSession;
+
+use super::Shared;
+use super::principal::Membership;
+use super::request::SessionInfo;
+use crate::clock;
+
+/// A session's places; given back when they are dropped.
+#[derive(Default)]
+pub(super) struct Seats {
+    principal: Option<Membership>,
+}
+
+impl Seats {
+    /// For a session that begins.
+    ///
+    /// # Errors
+    ///
+    /// That there are as many as there may be.
+    pub(super) fn take(server: &Shared, info: &SessionInfo) -> Result<Self, Rejection> {
+        let now = clock::now().mono;
+        let principal = server.principals.admit(&info.claims(), &server.limits, now)?;
+        Ok(Self { principal })
+    }
+
+    /// For a session that was there before: it is counted and never refused.
+    pub(super) fn keep(server: &Shared, info: &SessionInfo) -> Self {
+        Self { principal: server.principals.join(&info.claims(), clock::now().mono) }
+    }
+
+    /// The session's machine, with what it counts together with others.
+    pub(super) fn share(&self, machine: ServerSession) -> ServerSession {
+        match &self.principal {
+            Some(principal) => machine.sharing(principal.meter()),
+            None => machine,
+        }
+    }
+}
