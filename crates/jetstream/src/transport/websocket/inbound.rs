@@ -65,6 +65,7 @@ impl<R: AsyncRead + Send + Unpin> SocketSource<R> {
             .max_message_size(Some(self.message_bytes_max))
             .max_frame_size(Some(self.message_bytes_max));
         let already_read = std::mem::take(already_read);
+        self.beside += already_read.len();
         self.reader = Reader::Speaking(Box::new(WebSocketContext::from_partially_read(
             already_read,
             Role::Server,

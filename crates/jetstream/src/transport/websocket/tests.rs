@@ -212,13 +212,39 @@ async fn binary_frames_and_fragmented_ones_are_read_like_text() {
         masked(0x80, b"text"),
     ];
     stream.write_all(&bytes.concat()).await.unwrap();
-    for expected in ["é", "one text"] {
-        let received = poll_fn(|context| connection.source.poll_frame(context)).await;
-        assert!(matches!(received, Received::Frame(text) if &*text == expected));
-    }
+    let received = poll_fn(|context| connection.source.poll_frame(context)).await;
+    assert!(matches!(received, Received::Frame(text) if &*text == "é"));
+    let received = poll_fn(|context| connection.source.poll_frame(context)).await;
+    assert!(matches!(received, Received::Overhead(12)), "a ping is no frame, but it counts");
+    let received = poll_fn(|context| connection.source.poll_frame(context)).await;
+    assert!(matches!(received, Received::Frame(text) if &*text == "one text"));
     let mut pong = [0; 14];
     stream.read_exact(&mut pong).await.unwrap();
     assert_eq!(&pong[..], b"\x8a\x0cping between");
+}
+
+#[tokio::test]
+async fn a_text_in_many_tiny_pieces_is_told_by_what_it_took_and_one_without_end_is_refused() {
+    let (mut listener, address) = listen(local(), |limits| limits.message_bytes_max = 1_000).await;
+    let (mut stream, mut connection) = raw(&mut listener, address).await;
+    let nothing = masked(0x00, b"");
+    let mut pieces = masked(0x01, b"a");
+    (0..11_100).for_each(|_| pieces.extend(&nothing));
+    pieces.extend(masked(0x80, b"b"));
+    let (sent, received) = tokio::join!(stream.write_all(&pieces), async {
+        poll_fn(|context| connection.source.poll_frame(context)).await
+    });
+    sent.unwrap();
+    assert!(matches!(received, Received::Frame(text) if &*text == "ab"));
+    let received = poll_fn(|context| connection.source.poll_frame(context)).await;
+    assert!(matches!(received, Received::Overhead(bytes) if bytes > 64 << 10), "{received:?}");
+
+    let endless = [masked(0x01, b"a"), nothing.repeat(50_000)].concat();
+    // Nobody reads the rest.
+    let sending = tokio::spawn(async move { stream.write_all(&endless).await });
+    let received = poll_fn(|context| connection.source.poll_frame(context)).await;
+    assert!(matches!(received, Received::Ended), "{received:?}");
+    sending.abort();
 }
 
 #[tokio::test]
