@@ -184,6 +184,24 @@ pub struct Origin {
     pub message: MessageIndex,
 }
 
+impl Origin {
+    /// That of a request of a program, which has no session: by hashes of the key that the program gave it,
+    /// and of what it asks.
+    pub const fn of_request(key: u64, content: u64) -> Self {
+        // 0 is what sessions have before their first message.
+        let content = if content == 0 { 1 } else { content };
+        Self { session: SessionId(key | REQUEST), message: MessageIndex(content) }
+    }
+
+    /// Whether it is that of a request.
+    pub const fn is_request(&self) -> bool {
+        self.session.0 & REQUEST != 0
+    }
+}
+
+/// Ids of sessions have 53 bits, so none of them has this one.
+const REQUEST: u64 = 1 << 63;
+
 #[cfg(test)]
 mod tests {
     use super::*;

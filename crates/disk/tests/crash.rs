@@ -169,6 +169,7 @@ fn commit(scope: &StoredScope, revision: u64, text: &str) -> Entry {
     Entry::Commit(Arc::new(Commit {
         revision: Revision(revision),
         time: Timestamp(revision as i64),
+        author: None,
         origin: None,
         delivered: Default::default(),
         fragments: [fragment].into(),

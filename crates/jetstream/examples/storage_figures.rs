@@ -76,6 +76,7 @@ fn commit(scope: &StoredScope, revision: u64, now: i64) -> Entry {
     Entry::Commit(Arc::new(Commit {
         revision: Revision(revision),
         time: Timestamp(now),
+        author: None,
         origin: None,
         delivered: Default::default(),
         fragments: [fragment].into(),

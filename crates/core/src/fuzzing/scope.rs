@@ -13,7 +13,7 @@ use crate::model::{
 };
 use crate::replica::Replica;
 use crate::scope::{
-    Call, Entry, FragmentVerdict, Input, Options, Output, Scope, Verdict, encode_state,
+    Call, Entry, FragmentVerdict, Input, Options, Output, Scope, Terms, Verdict, encode_state,
     state_fragments,
 };
 use crate::time::Now;
@@ -134,7 +134,7 @@ impl World {
             5 => self.handle(Input::Deadline),
             6 => {
                 let changes = self.change_set(bytes);
-                self.handle(Input::Update { ticket: Ticket(1), changes });
+                self.handle(Input::Update { ticket: Ticket(1), terms: Terms::default(), changes });
             }
             7 => self.decide(bytes),
             8 => self.scope.check_states().expect("what is kept is what is there"),

@@ -119,6 +119,15 @@ impl Scope {
         }
     }
 
+    /// The whole state, for who looks at the scope from outside. What is not written yet is written now.
+    pub fn whole_state(&mut self, now: Now) -> StateBody {
+        if self.options.state_kept_ms > 0 {
+            self.states_kept_until = Some(now.mono.plus(self.options.state_kept_ms));
+        }
+        let body = self.state.body(&self.graph, None, &mut { usize::MAX });
+        body.expect("there was room for all of it")
+    }
+
     /// Lets go of texts that nobody has needed for a while.
     pub(super) fn forget_states(&mut self, now: Now) {
         if self.awaiting.is_empty() && self.states_kept_until.is_some_and(|until| until <= now.mono)

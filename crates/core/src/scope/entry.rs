@@ -13,8 +13,10 @@ pub struct Commit {
     pub revision: Revision,
     /// When the scope made it.
     pub time: Timestamp,
-    /// The message that it came from; `None`: the application.
+    /// The message or the request that it came from; `None`: the application, which gave no key.
     pub origin: Option<Origin>,
+    /// On whose behalf the application made it, if it said so.
+    pub author: Option<SharedText>,
     /// Up to which message the author had its answers when it sent this one.
     pub delivered: MessageIndex,
     /// The fragments that were applied, in order.
@@ -52,7 +54,7 @@ impl Entry {
         }
     }
 
-    /// The reply that its author is to get; the application gets none.
+    /// The reply that its author is to get; the application gets none, unless it gave a key.
     pub fn answer(&self) -> Option<Answer> {
         match self {
             Self::Commit(commit) => commit.origin.map(|origin| Answer {
@@ -75,6 +77,6 @@ pub struct Answer {
     pub time: Timestamp,
     /// Up to which message the author had its answers when it sent this one: those need not be kept.
     pub delivered: MessageIndex,
-    /// `[…]`, one entry a fragment.
+    /// To a message: `[…]`, one entry a fragment. To a request: what the scope needs to answer it again.
     pub reply: SharedText,
 }

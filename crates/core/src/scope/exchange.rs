@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::{Call, Claims, Commit, Entry, Verdict};
+use super::{Call, Claims, Commit, Entry, Outcome, Terms, Verdict};
 use crate::ids::{MemberId, MessageIndex, Position, Revision, SessionId, SharedText, Ticket};
 use crate::limits::Limit;
 use crate::model::{ChangeSet, Rejection};
@@ -66,6 +66,8 @@ pub enum Input {
     Update {
         /// Goes into the answer.
         ticket: Ticket,
+        /// On which terms.
+        terms: Terms,
         /// What.
         changes: ChangeSet,
     },
@@ -172,10 +174,10 @@ pub enum Output {
     Updated {
         /// From the question.
         ticket: Ticket,
-        /// The revision that it made, with the replies; or one refusal for each fragment.
-        result: Vec<Result<(), Rejection>>,
         /// The scope's revision afterwards.
         revision: Revision,
+        /// What became of it.
+        outcome: Outcome,
     },
 }
 

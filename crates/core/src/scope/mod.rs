@@ -6,6 +6,7 @@
 
 pub mod access;
 mod answered;
+mod application;
 mod awaiting;
 mod durable;
 mod entry;
@@ -27,12 +28,12 @@ use std::sync::Arc;
 use indexmap::IndexSet;
 
 use crate::ids::{
-    MemberId, MessageIndex, ObjectId, Origin, Position, Revision, SessionId, SharedText, Ticket,
+    MemberId, MessageIndex, ObjectId, Origin, Position, Revision, SessionId, SharedText,
 };
 use crate::model::constraint::admits;
 use crate::model::{
     ChangeSet, ErrorCode, Fragment, FragmentKind, Graph, JudgeLimits, Judgement, PropertyId,
-    Rejection, Sight, judge,
+    Rejection, Sight,
 };
 use crate::time::{Millis, Now, sooner};
 use crate::wire::encode;
@@ -40,7 +41,10 @@ use crate::wire::message::Dialect;
 
 pub use access::{Access, Claims};
 use access::{Audience, Classes, Step};
-pub use answered::Answered;
+pub use answered::{
+    Answered, REQUEST_ANSWER_MS_MAX, REQUEST_ANSWERS_BYTES_MAX, REQUEST_ANSWERS_MAX,
+};
+pub use application::{Outcome, Terms};
 use awaiting::Awaiting;
 use durable::Durable;
 pub use entry::{Answer, Commit, Entry};
@@ -52,7 +56,7 @@ pub use options::{Options, Procedure, REPAIR_DELAY_MS, STATE_KEPT_MS, STATE_STEP
 use pending::{Amended, Asked, Pending, Waiting};
 pub use pending::{Call, FragmentVerdict, Verdict};
 use presence::Presence;
-pub use state::{encode_state, first_state_fragments, state_fragments};
+pub use state::{encode_state, first_state_fragments, object_fragment, state_fragments};
 use told::{Doubt, Place, Told};
 
 /// One shared tree of objects.
@@ -143,7 +147,9 @@ impl Scope {
                 }
             }
             Input::Verdict { ticket, verdict } => self.decide(now, ticket, verdict, out),
-            Input::Update { ticket, changes } => self.update(now, ticket, &changes, out),
+            Input::Update { ticket, terms, changes } => {
+                self.update(now, ticket, &terms, &changes, out);
+            }
             Input::Persisted { position } => self.gate.open(position, out),
             Input::Frozen { why } => self.frozen = why,
             Input::Deadline => {
@@ -210,9 +216,9 @@ impl Scope {
             Output::Reply { member, message, body, .. } if !is_kept(member, message) => {
                 Some(refuse(member, message, encode::replies_count(&body)))
             }
-            Output::Updated { ticket, result, .. } => {
-                let result = result.iter().map(|_| Err(refusal.clone())).collect();
-                Some(Output::Updated { ticket, result, revision })
+            Output::Updated { ticket, outcome, .. } => {
+                let outcome = outcome.into_not_saved(why);
+                Some(Output::Updated { ticket, revision, outcome })
             }
             _ => None,
         });
@@ -264,27 +270,8 @@ impl Scope {
         }
         self.answered.forget(session);
         if let Some(changes) = self.presence.leave(&self.graph, session) {
-            self.apply(now, &changes, out);
+            self.apply(now, &Terms::default(), &changes, out);
         }
-    }
-
-    /// Judges a ChangeSet that no member waits for, and tells the members. Its replies come back.
-    fn apply(
-        &mut self,
-        now: Now,
-        changes: &ChangeSet,
-        out: &mut Vec<Output>,
-    ) -> Vec<Result<(), Rejection>> {
-        let judgement = judge(&self.graph, changes, &self.limits);
-        let judgement = self.if_it_can_last(changes, judgement);
-        let replies = judgement.replies.clone();
-        let completed = tell::completed(self.graph.schema(), changes, &replies);
-        let told = self.commit(now, None, changes, judgement, &completed, &"[]".into(), out);
-        if let Some(told) = told {
-            self.pass(Output::Committed(told.commit.clone()), out);
-            self.broadcast(now, told, None, out);
-        }
-        replies
     }
 
     /// Judges a member's ChangeSet. Either that decides it, or somebody is asked. One that was answered
@@ -328,15 +315,15 @@ impl Scope {
         let amended = &self.hide_from_author(member, &judgement, &mut completed, amended);
         let body = tell::reply(self.graph.schema(), author.dialect, &replies, &completed, amended);
         let origin = Origin { session: author.session, message };
-        let by = By { author: member, origin, delivered: asked.delivered };
+        let by = By::member(member, origin, asked.delivered);
         let before = self.gate.last_entry();
-        let mut told = self.commit(now, Some(&by), meant, judgement, &completed, &body, out);
+        let mut told = self.commit(now, &by, meant, judgement, &completed, &body, out);
         let applied = completed.iter().map(|completed| &*completed.fragment);
         self.presence.note(&self.graph, origin.session, applied);
         let revision = self.revision;
         match &told {
             Some(told) => self.pass(Output::Committed(told.commit.clone()), out),
-            None => self.refused(now, &by, &body, out),
+            None => self.refused(now, origin, asked.delivered, &body, out),
         }
         let lasting = self.gate.last_entry() > before;
         self.pass(Output::Reply { member, message, revision, lasting, body }, out);
@@ -428,12 +415,6 @@ impl Scope {
         }
     }
 
-    fn update(&mut self, now: Now, ticket: Ticket, changes: &ChangeSet, out: &mut Vec<Output>) {
-        let result = self.apply(now, changes, out);
-        let revision = self.revision;
-        self.pass(Output::Updated { ticket, result, revision }, out);
-    }
-
     /// Whether a call of a procedure is one that the procedure admits.
     fn admit(&self, changes: &ChangeSet, sight: Option<&dyn Sight>) -> Result<(), Rejection> {
         let Some(name) = &changes.procedure else { return Ok(()) };
@@ -460,7 +441,7 @@ impl Scope {
     fn commit(
         &mut self,
         now: Now,
-        by: Option<&By>,
+        by: &By<'_>,
         changes: &ChangeSet,
         judgement: Judgement,
         completed: &[tell::Completed<'_>],
@@ -474,7 +455,7 @@ impl Scope {
         self.state.note(&plan);
         self.graph.apply(plan);
         self.revision = self.revision.next();
-        let author = by.map(|by| by.author);
+        let author = by.member;
         self.told.after(&self.graph, self.revision, author, &places);
         let mut fragments: Vec<Fragment> =
             completed.iter().map(|c| c.fragment.clone().into_owned()).collect();
@@ -486,8 +467,9 @@ impl Scope {
         let commit = Arc::new(Commit {
             revision: self.revision,
             time: now.wall,
-            origin: by.map(|by| by.origin),
-            delivered: by.map(|by| by.delivered).unwrap_or_default(),
+            origin: by.origin,
+            author: by.author.cloned(),
+            delivered: by.delivered,
             fragments,
             reply: reply.clone(),
         });
@@ -517,10 +499,16 @@ impl Scope {
 
     /// Nothing of a ChangeSet was applied. That has to last as well: sent again after a crash, it must
     /// not be judged otherwise.
-    fn refused(&mut self, now: Now, by: &By, reply: &SharedText, out: &mut Vec<Output>) {
+    fn refused(
+        &mut self,
+        now: Now,
+        origin: Origin,
+        delivered: MessageIndex,
+        reply: &SharedText,
+        out: &mut Vec<Output>,
+    ) {
         // While the scope is frozen, nothing can be made to last.
         if self.options.stored && self.frozen.is_none() {
-            let By { origin, delivered, .. } = *by;
             let answer = Answer { origin, time: now.wall, delivered, reply: reply.clone() };
             self.enter(Entry::Answer(answer), out);
         }
@@ -575,11 +563,25 @@ struct ToTell {
 }
 
 /// Where a commit comes from.
-struct By {
-    author: MemberId,
-    origin: Origin,
+struct By<'a> {
+    /// The member whose it is; `None`: the application.
+    member: Option<MemberId>,
+    origin: Option<Origin>,
+    /// On whose behalf the application made it.
+    author: Option<&'a SharedText>,
     /// Up to where the author has its answers.
     delivered: MessageIndex,
+}
+
+impl<'a> By<'a> {
+    const fn member(member: MemberId, origin: Origin, delivered: MessageIndex) -> Self {
+        Self { member: Some(member), origin: Some(origin), author: None, delivered }
+    }
+
+    const fn application(terms: &'a Terms) -> Self {
+        let author = terms.author.as_ref();
+        Self { member: None, origin: terms.origin, author, delivered: MessageIndex(0) }
+    }
 }
 
 /// What a scope goes on from.

@@ -90,7 +90,12 @@ fn write_object(
 /// The first objects as fragments, for who wants to look at a scope however large it is.
 pub fn first_state_fragments(graph: &Graph, count: usize) -> Vec<Fragment> {
     let objects = graph.depth_first().take(count);
-    objects.map(|object| fragment(object, |property| object.value(property))).collect()
+    objects.map(object_fragment).collect()
+}
+
+/// An object as a state has it.
+pub fn object_fragment(object: ObjectRef<'_>) -> Fragment {
+    fragment(object, |property| object.value(property))
 }
 
 /// What is stored of a graph, as fragments: the root as a `change`, every other object as an `add`. What

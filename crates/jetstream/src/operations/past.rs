@@ -1,6 +1,6 @@
 //! Looking at the past of scopes, and going back to it.
 
-use jetstream_core::ids::{MessageIndex, Revision, SessionId};
+use jetstream_core::ids::{MessageIndex, Revision, SessionId, SharedText};
 use jetstream_core::model::restore::restore;
 use jetstream_core::model::{ChangeSet, Fragment, Schema};
 use jetstream_core::scope::encode_state;
@@ -23,9 +23,12 @@ struct HistoryLine<'a> {
     changes: Vec<Changed<'a>>,
 }
 
-/// The session and the message that a commit came from; neither: the application.
+/// The session and the message that a commit came from; neither: the application, perhaps on somebody's
+/// behalf.
 #[derive(Serialize)]
 struct Who {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    author: Option<SharedText>,
     #[serde(skip_serializing_if = "Option::is_none")]
     session: Option<SessionId>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -180,8 +183,9 @@ impl Operations {
 
 impl Who {
     fn of(past: &PastCommit) -> Self {
-        let origin = past.commit.origin;
+        let origin = past.commit.origin.filter(|origin| !origin.is_request());
         Self {
+            author: past.commit.author.clone(),
             session: origin.map(|origin| origin.session),
             message: origin.map(|origin| origin.message),
         }

@@ -149,6 +149,7 @@ impl ScopeBuilder {
             log: log.clone(),
             access: self.options.access.clone(),
             revision: AtomicU64::new(0),
+            life: AtomicU64::new(0),
             members: AtomicUsize::new(0),
             subscribers: Mutex::default(),
             members_max: limits.members_max,

@@ -102,6 +102,7 @@ mod tests {
         Arc::new(Commit {
             revision: Revision(revision),
             time: Timestamp(0),
+            author: None,
             origin: None,
             delivered: MessageIndex(0),
             fragments: [].into(),

@@ -8,9 +8,10 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use jetstream_core::ids::{Revision, ScopeName};
-use jetstream_core::model::{Lifetime, Schema};
+use jetstream_core::model::Schema;
 use jetstream_core::scope::Commit;
 
+use super::state::has_passing;
 use super::{Changes, Scope, ScopeError};
 use crate::storage::{Moment, PastCommit, StorageError};
 
@@ -169,10 +170,7 @@ impl Feed {
     /// be about objects that the log has not.
     fn reads_log_only(&self) -> bool {
         let status = &self.scope.0.status;
-        let passing = |schema: &Schema| {
-            schema.models().any(|(_, model)| model.lifetime() == Lifetime::Session)
-        };
-        status.log.is_some() && passing(&status.schema)
+        status.log.is_some() && has_passing(&status.schema)
     }
 
     /// Reads the next page of the log.

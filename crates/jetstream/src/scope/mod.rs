@@ -12,9 +12,11 @@ mod changes;
 mod feed;
 mod handout;
 mod registry;
+mod state;
 mod store;
 mod task;
 mod template;
+mod update;
 
 #[cfg(test)]
 mod tests;
@@ -26,10 +28,10 @@ use std::sync::{Arc, Weak};
 use jetstream_core::ids::{
     MemberId, MessageIndex, ObjectId, Revision, ScopeIndex, ScopeName, SessionId,
 };
-use jetstream_core::limits::{Limit, Limits};
+use jetstream_core::limits::Limit;
 use jetstream_core::model::prospect::Prospect;
 use jetstream_core::model::{ChangeSet, Graph, Rejection, Schema};
-use jetstream_core::scope::{Access, Claims};
+use jetstream_core::scope::{Access, Claims, Outcome, Scope as Machine, Terms};
 use jetstream_core::session::Delivery;
 use jetstream_core::time::Now;
 use jetstream_core::wire::message::Dialect;
@@ -41,7 +43,9 @@ pub use builder::ScopeBuilder;
 pub use changes::{Changes, Lagged};
 pub use feed::{Feed, FeedCommit, FeedError};
 pub use registry::{Match, OpenError, Scopes, ScopesBuilder};
+pub use state::{NotATag, ObjectState, ScopeState, StateTag};
 pub use template::{Template, TemplateError};
+pub use update::{UpdateRequest, Updated};
 
 use task::ScopeTask;
 
@@ -104,6 +108,8 @@ struct Status {
     /// Where it is kept, for those who read its past.
     log: Option<Log>,
     revision: AtomicU64,
+    /// A number that is another one each time that the scope was loaded.
+    life: AtomicU64,
     members: AtomicUsize,
     subscribers: Mutex<Vec<changes::Subscriber>>,
     members_max: usize,
@@ -138,7 +144,13 @@ pub(crate) enum Request {
     /// A member's ChangeSet.
     Sync { member: MemberId, message: MessageIndex, delivered: MessageIndex, changes: ChangeSet },
     /// The application's.
-    Update { build: BuildChanges, answer: oneshot::Sender<Result<Updated, ScopeError>> },
+    Update {
+        build: BuildChanges,
+        terms: Terms,
+        /// The state that it is meant for.
+        expected: Option<StateTag>,
+        answer: Answer,
+    },
     /// Looks at the objects.
     Read(LookAt),
     /// Ends the scope.
@@ -151,8 +163,11 @@ pub(crate) enum Request {
 /// Makes a ChangeSet out of the present state.
 type BuildChanges = Box<dyn FnOnce(&Graph) -> ChangeSet + Send>;
 
-/// Looks at the present state and its revision.
-type LookAt = Box<dyn FnOnce(&Graph, Revision) + Send>;
+/// Where an update's answer goes.
+type Answer = oneshot::Sender<Result<(Revision, Outcome), ScopeError>>;
+
+/// Looks at the present state.
+type LookAt = Box<dyn FnOnce(&mut Machine) + Send>;
 
 /// A session that becomes a member.
 pub(crate) struct Joining {
@@ -177,27 +192,6 @@ pub(crate) trait Recipient: Send + Sync {
     fn session(&self) -> Option<&SessionInfo>;
 }
 
-/// What became of an update.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Updated {
-    /// The scope's revision afterwards.
-    pub revision: Revision,
-    /// One entry for each fragment: accepted, or why not.
-    pub replies: Vec<Result<(), Rejection>>,
-}
-
-impl Updated {
-    /// The revision if every fragment was accepted.
-    ///
-    /// # Errors
-    ///
-    /// The first refusal.
-    pub fn accepted(self) -> Result<Revision, Rejection> {
-        self.replies.into_iter().collect::<Result<(), _>>()?;
-        Ok(self.revision)
-    }
-}
-
 /// Why a scope gave no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ScopeError {
@@ -207,6 +201,20 @@ pub enum ScopeError {
     /// The given function panicked; the scope goes on as it was.
     #[error("the function panicked: {0}")]
     Panicked(String),
+    /// A request was meant for another state; nothing was changed.
+    #[error("the scope {scope:?} is at revision {revision}, which the request is not meant for")]
+    Moved {
+        /// The scope.
+        scope: ScopeName,
+        /// Its revision.
+        revision: Revision,
+    },
+    /// A request came with the key of another one; nothing was changed.
+    #[error("the key was used for another request to the scope {0:?}")]
+    KeyUsed(ScopeName),
+    /// Nothing can be stored at present, and nothing was changed.
+    #[error("not saved: {0}")]
+    NotSaved(String),
 }
 
 impl Scope {
@@ -251,7 +259,13 @@ impl Scope {
     ///
     /// If the scope is closed. Refused fragments are no error but stand in the answer.
     pub async fn update(&self, changes: ChangeSet) -> Result<Updated, ScopeError> {
-        self.ask_update(Box::new(|_| changes)).await
+        self.ask_plainly(Box::new(|_| changes)).await
+    }
+
+    /// Changes the scope for somebody who is named in the history, and who may ask again without changing it
+    /// twice.
+    pub fn on_behalf_of(&self, author: &str) -> UpdateRequest<'_> {
+        UpdateRequest::new(self, author)
     }
 
     /// Changes the scope by what `build` makes of the present state. Nothing else happens to the scope in
@@ -266,7 +280,7 @@ impl Scope {
         F: FnOnce(&Graph) -> (ChangeSet, R) + Send + 'static,
     {
         let (sender, mut receiver) = oneshot::channel();
-        let updated = self.ask_update(Box::new(move |graph| {
+        let updated = self.ask_plainly(Box::new(move |graph| {
             let (changes, result) = build(graph);
             let _ = sender.send(result);
             changes
@@ -283,14 +297,7 @@ impl Scope {
     ///
     /// If the scope is closed.
     pub async fn update_by(&self, update: Update) -> Result<Updated, ScopeError> {
-        self.ask_update(Box::new(move |graph| {
-            // The application is trusted with sizes; how many objects there may be is judged as always.
-            let changes = update.change_set(graph, &Limits::default(), &mut new_object_id);
-            let refused =
-                |refusal| ChangeSet { fragments: vec![Err(refusal)], ..ChangeSet::default() };
-            changes.unwrap_or_else(refused)
-        }))
-        .await
+        self.ask_plainly(update::by_paths(update)).await
     }
 
     /// Looks at the objects, as they are when everything that was asked before is done, stored and told.
@@ -313,10 +320,18 @@ impl Scope {
         R: Send + 'static,
         F: FnOnce(&Graph, Revision) -> R + Send + 'static,
     {
+        self.look(move |scope| read(scope.graph(), scope.revision())).await
+    }
+
+    /// The same, with all that the machine knows. It is not to be changed.
+    async fn look<R, F>(&self, look: F) -> Result<R, ScopeError>
+    where
+        R: Send + 'static,
+        F: FnOnce(&mut Machine) -> R + Send + 'static,
+    {
         let (sender, receiver) = oneshot::channel();
-        self.send(Request::Read(Box::new(move |graph, revision| {
-            let result = task::guard(|| read(graph, revision));
-            let _ = sender.send(result);
+        self.send(Request::Read(Box::new(move |scope| {
+            let _ = sender.send(task::guard(|| look(scope)));
         })))
         .await?;
         receiver.await.map_err(|_| self.closed())?
@@ -395,9 +410,18 @@ impl Scope {
         }
     }
 
-    async fn ask_update(&self, build: BuildChanges) -> Result<Updated, ScopeError> {
+    async fn ask_plainly(&self, build: BuildChanges) -> Result<Updated, ScopeError> {
+        self.ask_update(build, Terms::default(), None).await.map(Updated::of)
+    }
+
+    async fn ask_update(
+        &self,
+        build: BuildChanges,
+        terms: Terms,
+        expected: Option<StateTag>,
+    ) -> Result<(Revision, Outcome), ScopeError> {
         let (answer, receiver) = oneshot::channel();
-        self.send(Request::Update { build, answer }).await?;
+        self.send(Request::Update { build, terms, expected, answer }).await?;
         receiver.await.map_err(|_| self.closed())?
     }
 

@@ -15,22 +15,24 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use jetstream_core::ids::{MemberId, MessageIndex, Position, ScopeIndex, SessionId, Ticket};
+use jetstream_core::ids::{
+    MemberId, MessageIndex, Position, Revision, ScopeIndex, SessionId, Ticket,
+};
 use jetstream_core::model::{ChangeSet, ErrorCode, Graph, Rejection};
 use jetstream_core::scope::{
     self as core, Call, Claims, Input, Options, Output, REPAIR_DELAY_MS, Restored, STATE_KEPT_MS,
-    STATE_STEP_BYTES, Verdict,
+    STATE_STEP_BYTES, Terms, Verdict,
 };
 use jetstream_core::time::{Millis, Now};
 use jetstream_core::wire::encode;
 use jetstream_core::wire::message::Dialect;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::calls::{Actions, Calls};
 use super::handout;
 use super::store::{News, Store};
-use super::{Joining, LookAt, Phase, Recipient, Request, ScopeError, Status, Updated};
+use super::{Answer, Joining, Log, LookAt, Phase, Recipient, Request, ScopeError, Status};
 use crate::clock;
 use crate::future::{catch_panic, panic_text};
 use crate::metrics::{Counted, Metrics};
@@ -50,7 +52,7 @@ pub(super) struct ScopeTask {
 
     members: BTreeMap<MemberId, Member>,
     /// Who waits for the answer to an update.
-    answers: HashMap<Ticket, oneshot::Sender<Result<Updated, ScopeError>>>,
+    answers: HashMap<Ticket, Answer>,
     last_ticket: Ticket,
     /// What came out of the machine and is not carried out yet.
     outputs: Vec<Output>,
@@ -198,7 +200,7 @@ impl ScopeTask {
                 scope = self.mend(scope, &panic).await?;
             }
             self.flush().await;
-            self.look(&scope);
+            self.look(&mut scope);
             if self.closing && self.is_settled() {
                 return Ok(());
             }
@@ -213,6 +215,8 @@ impl ScopeTask {
             None => Restored::new(beginning.expect("a task begins once")),
         };
         self.status.revision.store(restored.revision.0, Ordering::Release);
+        let life = getrandom::u64().expect("the system has a source of randomness");
+        self.status.life.store(life, Ordering::Release);
         let mut scope = core::Scope::restored(restored, self.options.clone());
         self.freeze(&mut scope);
         Ok(scope)
@@ -385,10 +389,15 @@ impl ScopeTask {
                 self.handle(scope, now, Input::Sync { member, message, delivered, changes });
                 return self.judging = self.torn.is_some().then_some(asked);
             }
-            Request::Update { build, answer } => match guard(|| build(scope.graph())) {
-                Ok(changes) => self.update(changes, answer),
-                Err(error) => return drop(answer.send(Err(error))),
-            },
+            Request::Update { build, mut terms, expected, answer } => {
+                // A state that never was is at no revision.
+                terms.at =
+                    expected.map(|tag| self.status.revision_of(tag).unwrap_or(Revision(u64::MAX)));
+                match guard(|| build(scope.graph())) {
+                    Ok(changes) => self.update(terms, changes, answer),
+                    Err(error) => return drop(answer.send(Err(error))),
+                }
+            }
             Request::Read(read) => return self.reads.push(read),
             Request::Close => return self.closing = true,
             #[cfg(test)]
@@ -435,15 +444,11 @@ impl ScopeTask {
         Input::Join { member, session, dialect, claims }
     }
 
-    fn update(
-        &mut self,
-        changes: ChangeSet,
-        answer: oneshot::Sender<Result<Updated, ScopeError>>,
-    ) -> Input {
+    fn update(&mut self, terms: Terms, changes: ChangeSet, answer: Answer) -> Input {
         let ticket = self.last_ticket.next();
         self.last_ticket = ticket;
         self.answers.insert(ticket, answer);
-        Input::Update { ticket, changes }
+        Input::Update { ticket, terms, changes }
     }
 
     fn count_members(&self) {
@@ -462,12 +467,12 @@ impl ScopeTask {
 
     /// Shows the objects to those who want to look, when what they see is durable and told: what an
     /// application sees must not be gone after a crash.
-    fn look(&mut self, scope: &core::Scope) {
+    fn look(&mut self, scope: &mut core::Scope) {
         if !self.is_settled() {
             return;
         }
         for read in self.reads.drain(..) {
-            read(scope.graph(), scope.revision());
+            read(scope);
         }
     }
 
@@ -496,7 +501,7 @@ impl ScopeTask {
 
 /// Runs a function of the application's: its panic is its own.
 pub(super) fn guard<R>(run: impl FnOnce() -> R) -> Result<R, ScopeError> {
-    // The function only sees the objects through a shared reference, so it cannot have torn them.
+    // The function does not change the objects, so it cannot have torn them.
     catch_unwind(AssertUnwindSafe(run)).map_err(|panic| ScopeError::Panicked(panic_text(&*panic)))
 }
 

@@ -439,3 +439,55 @@ async fn an_action_that_panics_or_never_answers_refuses_its_change_set_and_no_ot
     assert_eq!(lines.iter().filter(failed).count(), 3, "{lines:?}");
     assert_eq!(scope.revision(), Revision(1));
 }
+
+#[tokio::test]
+async fn a_request_is_recognised_when_the_scope_was_loaded_anew() {
+    let kept = Arc::new(MemoryStorage::new());
+    let scope = || Scope::builder("Counter", graph()).storage(kept.clone()).build();
+    let text = r#"{"query": null, "update": {"$set": {"count": 3}}}"#;
+    let ask = async |scope: Scope, author, content: &str| {
+        let request = scope.on_behalf_of(author).key("k", content);
+        let result = request.update_by(Update::parse(text).unwrap()).await;
+        scope.close().await;
+        result
+    };
+    let first = ask(scope(), "billing", "a").await.unwrap();
+    assert_eq!(first.revision, Revision(1));
+    assert_eq!(ask(scope(), "billing", "a").await.unwrap(), first);
+    let name = ScopeName::from("Counter");
+    assert_eq!(ask(scope(), "billing", "b").await, Err(ScopeError::KeyUsed(name)));
+    assert_eq!(ask(scope(), "shipping", "b").await.unwrap().revision, Revision(2), "their own key");
+}
+
+#[tokio::test]
+async fn a_state_is_known_again_by_its_tag_and_so_is_one_that_is_over() {
+    let kept = Arc::new(MemoryStorage::new());
+    let stored = || Scope::builder("Counter", graph()).storage(kept.clone()).build();
+    let memory = || Scope::new("Counter", graph());
+    let tag = async |scope: &Scope| scope.state(None).await.unwrap().unwrap().tag;
+    let change = async |scope: &Scope, tag| {
+        scope.on_behalf_of("billing").at(tag).update(set(&graph(), 1.0)).await
+    };
+    for (lasts, make) in [(true, &stored as &dyn Fn() -> Scope), (false, &memory)] {
+        let first = make();
+        let beginning = tag(&first).await;
+        assert!(first.state(Some(beginning)).await.unwrap().is_none());
+        assert_eq!(change(&first, beginning).await.unwrap().revision, Revision(1));
+        let moved = ScopeError::Moved { scope: "Counter".into(), revision: Revision(1) };
+        assert_eq!(change(&first, beginning).await, Err(moved));
+        let by_revision = StateTag::of(Revision(1));
+        assert_eq!(change(&first, by_revision).await.unwrap().revision, Revision(2));
+        let last = tag(&first).await;
+        first.close().await;
+        let second = make();
+        assert_eq!(change(&second, last).await.is_ok(), lasts);
+        if !lasts {
+            change(&second, StateTag::of(Revision(0))).await.unwrap();
+            change(&second, StateTag::of(Revision(1))).await.unwrap();
+            assert_ne!(tag(&second).await, last, "the same revision of another life");
+        }
+    }
+    let object = memory().object(root()).await.unwrap().unwrap();
+    assert_eq!((object.fragment.object, object.tag.revision), (root(), Revision(0)));
+    assert!(memory().object(new_object_id()).await.unwrap().is_none());
+}

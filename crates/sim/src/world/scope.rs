@@ -2,7 +2,7 @@
 
 use jetstream_core::ids::{MemberId, MessageIndex, Revision, Ticket};
 use jetstream_core::model::{ChangeSet, Fragment, FragmentKind, Scalar, Value};
-use jetstream_core::scope::{Entry, Input, Output};
+use jetstream_core::scope::{Entry, Input, Output, Terms};
 use jetstream_core::session::{self, Delivery};
 use jetstream_core::wire::StateBody;
 use jetstream_core::wire::message::Dialect;
@@ -57,7 +57,8 @@ impl World {
         changes.fragments.push(Ok(Fragment::new(FragmentKind::Change, ROOT, board)
             .with(property, Value::Scalar(Some(title)))));
         let at = self.within((0, 3));
-        self.hosts[scope].send(at, Input::Update { ticket: Ticket(0), changes });
+        self.hosts[scope]
+            .send(at, Input::Update { ticket: Ticket(0), terms: Terms::default(), changes });
     }
 
     /// The store has made an entry durable, and perhaps others with it.

@@ -5,10 +5,10 @@ use crate::model::JudgeLimits;
 
 /// A log that can be read again.
 #[derive(Default)]
-struct Log(Vec<Entry>);
+pub(super) struct Log(Vec<Entry>);
 
 impl World {
-    fn of(restored: Restored, options: Options) -> Self {
+    pub(super) fn of(restored: Restored, options: Options) -> Self {
         let options = Options { stored: true, ..options };
         Self { scope: Scope::restored(restored, options), now: Now::default(), out: Vec::new() }
     }
@@ -32,7 +32,7 @@ impl World {
         self.tell(Input::Sync { member, message, delivered, changes });
     }
 
-    fn log(&mut self, log: &mut Log) {
+    pub(super) fn log(&mut self, log: &mut Log) {
         for output in &self.out {
             if let Output::Persist { position, entry } = output {
                 log.0.push(entry.clone());
@@ -44,7 +44,7 @@ impl World {
 
 impl Log {
     /// What a scope goes on from after a crash.
-    fn restored(&self, mut graph: Graph) -> Restored {
+    pub(super) fn restored(&self, mut graph: Graph) -> Restored {
         let mut revision = Revision(0);
         for commit in self.0.iter().filter_map(Entry::commit) {
             revision = commit.revision;
@@ -147,7 +147,13 @@ fn what_could_not_be_stored_is_refused_to_those_who_wait() {
     world.join(ANN, Dialect::V1).lines();
     let (rename, update) = (world.rename("lost"), world.rename("as well"));
     world.sync(ANN, 1, ChangeSet::new([rename.clone(), rename]));
-    world.tell(Input::Update { ticket: Ticket(1), changes: ChangeSet::new([update]) }).lines();
+    world
+        .tell(Input::Update {
+            ticket: Ticket(1),
+            terms: Terms::default(),
+            changes: ChangeSet::new([update]),
+        })
+        .lines();
     let refusals = world.scope.into_refusals("the disk is full", &Answered::default());
     let lines: Vec<_> = refusals.iter().map(line).collect();
     let error = r#"{"error":{"message":"not saved: the disk is full","type":"internal"}}"#;

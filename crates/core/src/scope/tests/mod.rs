@@ -3,6 +3,7 @@
 mod durable;
 mod original;
 mod pending;
+mod requests;
 mod states;
 
 use super::*;
@@ -43,6 +44,14 @@ struct World {
 impl World {
     fn new() -> Self {
         Self::with(|_| BTreeMap::new())
+    }
+
+    /// Nothing is stored.
+    fn memory() -> Self {
+        let mut world = Self::new();
+        let graph = world.scope.graph().clone();
+        world.scope = Scope::new(graph, Options::default());
+        world
     }
 
     fn with(procedures: impl FnOnce(&Schema) -> BTreeMap<ProcedureName, Procedure>) -> Self {
@@ -159,8 +168,12 @@ fn line(output: &Output) -> String {
         }
         Output::Sync { to, body, .. } => format!("{to:?} sync {}", short(body)),
         Output::Dismissed { member, error } => format!("{member} dismissed: {error}"),
-        Output::Updated { ticket, result, revision } => {
-            let ok: Vec<_> = result.iter().map(Result::is_ok).collect();
+        Output::Updated { ticket, revision, outcome } => {
+            let (Outcome::Judged { replies, .. } | Outcome::NotSaved { replies, .. }) = outcome
+            else {
+                return format!("updated {ticket} {outcome:?} at {revision}");
+            };
+            let ok: Vec<_> = replies.iter().map(Result::is_ok).collect();
             format!("updated {ticket} {ok:?} at {revision}")
         }
     }
@@ -257,7 +270,11 @@ fn the_application_changes_a_scope_as_its_members_do() {
     let mut world = World::new();
     world.join(ANN, Dialect::Original).lines();
     let rename = world.rename("by the application");
-    world.tell(Input::Update { ticket: Ticket(5), changes: ChangeSet::atomic([rename]) });
+    world.tell(Input::Update {
+        ticket: Ticket(5),
+        terms: Terms::default(),
+        changes: ChangeSet::atomic([rename]),
+    });
     world.persist();
     let lines = world.lines();
     assert_eq!(lines[0], "1 stores commit 1");
@@ -276,6 +293,7 @@ fn what_one_message_costs_to_understand_is_bounded() {
     let adds: Vec<Fragment> = (1001..=4000).map(|number| world.add(number)).collect();
     world.tell(Input::Update {
         ticket: Ticket(1),
+        terms: Terms::default(),
         changes: ChangeSet::new(adds.into_iter().chain([change])),
     });
     world.persist().lines();

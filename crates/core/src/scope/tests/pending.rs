@@ -94,6 +94,7 @@ fn what_was_accepted_is_judged_again_on_what_is_there_by_then() {
     world.scope.options.validate = true;
     world.tell(Input::Update {
         ticket: Ticket(1),
+        terms: Terms::default(),
         changes: ChangeSet::new([world.add(1), world.insert(1)]),
     });
     world.persist().lines();
@@ -103,7 +104,10 @@ fn what_was_accepted_is_judged_again_on_what_is_there_by_then() {
     let changes = ChangeSet::new([change, world.rename("still there")]);
     let remove = ChangeSet::new([world.remove(1)]);
     world.sync(ANN, 1, changes).lines();
-    world.tell(Input::Update { ticket: Ticket(2), changes: remove }).persist().lines();
+    world
+        .tell(Input::Update { ticket: Ticket(2), terms: Terms::default(), changes: remove })
+        .persist()
+        .lines();
     world.verdict(1, Verdict::ACCEPT).persist();
     let lines = world.lines();
     assert!(lines[1].starts_with(r#"1 reply 1 [{"error":{"message":"no object"#), "{lines:#?}");
@@ -228,7 +232,7 @@ fn a_late_decision_loses_nothing_that_others_added_to_a_collection() {
     // More than the versions that a scope remembers.
     for number in 100..200 {
         let changes = ChangeSet::new([world.add(number), world.insert(number)]);
-        world.tell(Input::Update { ticket: Ticket(1), changes }).persist();
+        world.tell(Input::Update { ticket: Ticket(1), terms: Terms::default(), changes }).persist();
     }
     world.verdict(1, Verdict::ACCEPT).persist();
     assert_eq!(world.scope.graph().len(), 102);

@@ -14,6 +14,7 @@ struct Commit {
     revision: u64,
     time: String,
     session: Option<u64>,
+    author: Option<String>,
     changes: Vec<Change>,
 }
 
@@ -27,8 +28,12 @@ struct Change {
 
 /// `12  2026-03-01T12:00:00.000Z  session 7  change Shape 8c5e… (x, y)`.
 pub(super) fn commit(out: &mut dyn Write, line: &str) -> io::Result<()> {
-    let Commit { revision, time, session, changes } = serde_json::from_str(line)?;
-    let who = session.map_or_else(|| "application".to_owned(), |id| format!("session {id}"));
+    let Commit { revision, time, session, author, changes } = serde_json::from_str(line)?;
+    let who = match (session, author) {
+        (Some(id), _) => format!("session {id}"),
+        (None, Some(author)) => format!("application for {author}"),
+        (None, None) => "application".to_owned(),
+    };
     write!(out, "{revision:>6}  {time}  {who}")?;
     for change in changes.iter().take(CHANGES_MAX) {
         let Change { r#type, model, uuid, properties } = change;

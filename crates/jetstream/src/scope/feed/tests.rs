@@ -1,4 +1,4 @@
-use jetstream_core::model::{ChangeSet, Fragment, FragmentKind, Graph, Value};
+use jetstream_core::model::{ChangeSet, Fragment, FragmentKind, Graph, Lifetime, Value};
 
 use super::*;
 use crate::storage::{Horizon, MemoryStorage, Retention, Snapshot, Storage, StoredScope};

@@ -5,13 +5,13 @@ use std::sync::atomic::Ordering;
 
 use jetstream_core::ids::{MemberId, Revision, Ticket};
 use jetstream_core::model::Rejection;
-use jetstream_core::scope::{Bodies, Commit, Listeners, Output};
+use jetstream_core::scope::{Bodies, Commit, Listeners, Outcome, Output};
 use jetstream_core::session::Delivery;
 use jetstream_core::time::Now;
 
 use super::{Member, ScopeTask};
 use crate::clock;
-use crate::scope::{Updated, handout};
+use crate::scope::handout;
 
 impl ScopeTask {
     pub(super) fn carry_out(&mut self, now: Now) {
@@ -47,8 +47,8 @@ impl ScopeTask {
                     }
                 }
                 Output::Dismissed { member, error } => self.dismiss(now, member, &error),
-                Output::Updated { ticket, result, revision } => {
-                    self.answer(ticket, Updated { revision, replies: result });
+                Output::Updated { ticket, revision, outcome } => {
+                    self.answer(ticket, revision, outcome);
                 }
             }
         }
@@ -93,12 +93,16 @@ impl ScopeTask {
         member.recipient.flush(now);
     }
 
-    fn answer(&mut self, ticket: Ticket, updated: Updated) {
-        if updated.replies.iter().any(Result::is_err) {
+    fn answer(&mut self, ticket: Ticket, revision: Revision, outcome: Outcome) {
+        let is_accepted = match &outcome {
+            Outcome::Judged { replies, .. } => replies.iter().all(Result::is_ok),
+            _ => false,
+        };
+        if !is_accepted {
             self.metrics.updates_refused.inc();
         }
         if let Some(answer) = self.answers.remove(&ticket) {
-            let _ = answer.send(Ok(updated));
+            let _ = answer.send(Ok((revision, outcome)));
         }
     }
 

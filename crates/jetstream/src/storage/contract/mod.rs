@@ -130,6 +130,7 @@ fn commit(scope: &StoredScope, revision: u64) -> Entry {
     Entry::Commit(Arc::new(Commit {
         revision: Revision(revision),
         time: time(revision),
+        author: None,
         origin: None,
         delivered: MessageIndex(0),
         fragments: [fragment].into(),

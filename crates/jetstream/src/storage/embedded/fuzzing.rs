@@ -142,6 +142,7 @@ fn commit(scope: &StoredScope, revision: u64) -> Entry {
     Entry::Commit(Arc::new(Commit {
         revision: Revision(revision),
         time: Timestamp(revision as i64),
+        author: None,
         origin: None,
         delivered: Default::default(),
         fragments: [fragment].into(),

@@ -74,6 +74,7 @@ fn commit(scope: &StoredScope, revision: u64, text: &str) -> Entry {
     Entry::Commit(Arc::new(Commit {
         revision: Revision(revision),
         time: Timestamp(1_000 * revision as i64),
+        author: None,
         origin: Some(Origin { session: SessionId(1), message: MessageIndex(revision) }),
         delivered: Default::default(),
         fragments: [fragment].into(),

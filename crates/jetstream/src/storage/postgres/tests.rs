@@ -294,6 +294,7 @@ fn commit(scope: &StoredScope, revision: u64) -> Entry {
     Entry::Commit(Arc::new(Commit {
         revision: Revision(revision),
         time: Timestamp(revision as i64),
+        author: None,
         origin: None,
         delivered: jetstream_core::ids::MessageIndex(0),
         fragments: [fragment].into(),

@@ -127,6 +127,11 @@ fn write_entry(out: &mut String, schema: &Schema, entry: &Entry) {
     if let Some(origin) = commit.origin {
         write_origin(out, origin, commit.delivered);
     }
+    if let Some(author) = &commit.author {
+        out.push_str("\"author\":");
+        print::string(out, author);
+        out.push(',');
+    }
     out.push_str("\"fragments\":");
     write_fragments(out, schema, &commit.fragments);
     let _ = write!(out, ",\"reply\":{}}}", commit.reply);

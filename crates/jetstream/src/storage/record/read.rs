@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use jetstream_core::ids::{MessageIndex, ObjectId, Origin, Position, Revision};
+use jetstream_core::ids::{MessageIndex, ObjectId, Origin, Position, Revision, SharedText};
 use jetstream_core::limits::Limits;
 use jetstream_core::model::{Fragment, Schema};
 use jetstream_core::scope::{Answer, Commit, Entry};
@@ -96,6 +96,7 @@ struct RawEntry<'a> {
     revision: Option<Revision>,
     time: Timestamp,
     origin: Option<Origin>,
+    author: Option<SharedText>,
     #[serde(default)]
     delivered: MessageIndex,
     #[serde(borrow, default)]
@@ -111,6 +112,7 @@ impl RawEntry<'_> {
             revision,
             time: self.time,
             origin: self.origin,
+            author: self.author,
             delivered: self.delivered,
             fragments: fragments(schema, &self.fragments)?,
             reply: self.reply.get().into(),

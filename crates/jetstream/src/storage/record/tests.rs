@@ -155,7 +155,15 @@ fn entry() -> impl Strategy<Value = Entry> {
         let delivered = MessageIndex(if origin.is_some() { delivered } else { 0 });
         let reply = "[{},{\"modifications\":{\"x\":1.50}}]".into();
         let fragments = fragments.into();
-        Entry::Commit(Arc::new(Commit { revision, time, origin, delivered, fragments, reply }))
+        Entry::Commit(Arc::new(Commit {
+            revision,
+            time,
+            origin,
+            author: (revision.0 % 2 == 0).then(|| "é\"".into()),
+            delivered,
+            fragments,
+            reply,
+        }))
     });
     prop_oneof![3 => commit, 1 => answer().prop_map(Entry::Answer)]
 }
@@ -231,6 +239,7 @@ fn a_date_that_was_sent_as_a_text_comes_back_as_it_was_sent() {
     let entries = [Entry::Commit(Arc::new(Commit {
         revision: Revision(1),
         time: Timestamp(0),
+        author: None,
         origin: None,
         delivered: MessageIndex(0),
         fragments: [fragment].into(),
@@ -274,6 +283,7 @@ fn a_record_is_readable_by_a_person() {
     let commit = Commit {
         revision: Revision(8),
         time: Timestamp(1000),
+        author: Some("billing".into()),
         origin: Some(origin),
         delivered: MessageIndex(3),
         fragments: [fragment].into(),
@@ -288,7 +298,8 @@ fn a_record_is_readable_by_a_person() {
     let entries = [Entry::Commit(Arc::new(commit)), Entry::Answer(answer)];
     let expected = concat!(
         r#"{"format":1,"schema":0,"entries":["#,
-        r#"{"revision":8,"time":1000,"origin":{"session":9,"message":4},"delivered":3,"fragments":["#,
+        r#"{"revision":8,"time":1000,"origin":{"session":9,"message":4},"delivered":3,"author":"billing","#,
+        r#""fragments":["#,
         r#"{"type":"change","uuid":"00000000-0000-0000-0000-000000000000","clsName":"Thing","#,
         r#""properties":{"text":"a\nb"}}],"reply":[{}]},"#,
         r#"{"time":2000,"origin":{"session":9,"message":4},"reply":[{"error":{}}]}]}"#,

@@ -17,7 +17,7 @@ use crate::model::{
     ChangeSet, Fragment, FragmentKind, Graph, Lifetime, ModelId, Property, Scalar, Schema,
     Value as Held,
 };
-use crate::scope::{Input, Options, Output, Scope};
+use crate::scope::{Input, Options, Output, Scope, Terms};
 use crate::time::Now;
 use crate::wire::message::Dialect;
 
@@ -240,7 +240,7 @@ impl World {
 
     fn update(&mut self, fragments: impl IntoIterator<Item = Fragment>) {
         let changes = ChangeSet::new(fragments);
-        self.tell(Input::Update { ticket: Ticket(1), changes });
+        self.tell(Input::Update { ticket: Ticket(1), terms: Terms::default(), changes });
     }
 
     fn sync(&mut self, member: u64, changes: ChangeSet) {
