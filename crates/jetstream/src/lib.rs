@@ -107,6 +107,7 @@
 pub use jetstream_core as core;
 
 pub mod access;
+pub mod api;
 pub mod authentication;
 #[cfg(feature = "cli")]
 pub mod cli;
@@ -127,11 +128,14 @@ pub mod typed;
 mod clock;
 mod future;
 mod quota;
+mod secret;
 
+pub use api::{Api, ApiToken, Role};
 pub use future::BoxFuture;
 pub use jetstream_derive::Model;
 pub use metrics::Metrics;
 pub use scope::{Changes, Lagged, OpenError, Scope, ScopeError, Scopes, Updated};
+pub use secret::Secret;
 pub use server::{
     FetchRequest, FetchVerdict, Health, Inspected, Recorded, Server, ServerBuilder, ServerHandle,
     SessionInfo, SessionRequest, SessionStatus, SessionVerdict, Way,

@@ -76,6 +76,12 @@ pub struct Counters {
     pub service_calls: Counter,
     /// Those without an answer.
     pub service_failures: Counter,
+    /// Requests of programs over HTTP.
+    pub api_requests: Counter,
+    /// Those that were not done: refused, or failed.
+    pub api_refusals: Counter,
+    /// Programs that follow a scope over HTTP.
+    pub api_streams: Gauge,
     /// Handlers of the application that panicked.
     pub handler_panics: Counter,
     /// Scopes that failed: a panic, or a store that could not be written.
@@ -179,6 +185,9 @@ impl Metrics {
         let service_calls = counter("service_calls", "Calls to other services, each attempt");
         let service_failures =
             counter("service_failures", "Calls to other services without an answer");
+        let api_requests = counter("api_requests", "Requests of programs over HTTP");
+        let api_refusals =
+            counter("api_refusals", "Requests of programs that were refused or failed");
         let handler_panics = counter("handler_panics", "Panics in handlers of the application");
         let scopes_failed = counter("scopes_failed", "Scopes ended by a panic or by their store");
         let scopes_rebuilt = counter("scopes_rebuilt", "Scopes rebuilt from their store");
@@ -195,6 +204,7 @@ impl Metrics {
         let members = gauge("members", "Members of all scopes");
         let procedure_calls_out =
             gauge("procedure_calls_out", "ChangeSets that an action has not decided about yet");
+        let api_streams = gauge("api_streams", "Programs that follow a scope over HTTP");
         let scope_requests_waiting =
             gauge("scope_requests_waiting", "Requests that wait in the mailboxes of scopes");
         let limits_reached = Family::default();
@@ -237,6 +247,9 @@ impl Metrics {
             procedure_calls_out,
             service_calls,
             service_failures,
+            api_requests,
+            api_refusals,
+            api_streams,
             handler_panics,
             scopes_failed,
             scopes_rebuilt,

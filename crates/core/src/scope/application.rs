@@ -166,7 +166,7 @@ struct Told {
 impl Told {
     fn new(revision: Revision, replies: &[Result<(), Rejection>], added: &[ObjectId]) -> Self {
         let refused = replies.iter().enumerate().filter_map(|(place, reply)| {
-            let Rejection { code, message } = reply.as_ref().err()?;
+            let Rejection { code, message, .. } = reply.as_ref().err()?;
             Some((place, code.as_deref().map(str::to_owned), message.clone()))
         });
         let (fragments, refused) = (replies.len(), refused.collect());
@@ -185,7 +185,10 @@ impl Told {
         let mut replies = vec![Ok(()); self.fragments];
         for (place, code, message) in self.refused {
             if let Some(reply) = replies.get_mut(place) {
-                *reply = Err(Rejection { code: code.map(Into::into), message });
+                *reply = Err(match code {
+                    Some(code) => Rejection::with_type(code, message),
+                    None => Rejection::message(message),
+                });
             }
         }
         (self.revision, Outcome::Judged { replies, added: self.added })

@@ -24,6 +24,7 @@ use crate::core::wire::message::Dialect;
 use crate::scope::Scope;
 use crate::server::{Inspected, Recorded, ServerHandle, Way};
 use crate::transport::ConnectInfo;
+use crate::transport::local::is_for_this_machine;
 
 /// The page and its answers. Cheap to clone.
 #[derive(Clone)]
@@ -101,24 +102,6 @@ impl InspectorConfig {
         }
     }
 }
-
-/// Whether a request that reached the loopback interface was meant for it. A page of another site can make
-/// its own name mean this machine, and a proxy on this machine passes on what comes from elsewhere.
-fn is_for_this_machine(headers: &HeaderMap) -> bool {
-    let passed_on = PASSED_ON.iter().any(|name| headers.contains_key(*name));
-    let host = headers.get(header::HOST).map(|host| host.to_str().unwrap_or("no text"));
-    let is_local = host.is_none_or(|host| {
-        let name = host.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok());
-        let name = name.map_or(host, |(name, _)| name);
-        let ip = name.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
-        name.eq_ignore_ascii_case("localhost") || ip.is_ok_and(|ip| ip.is_loopback())
-    });
-    is_local && !passed_on
-}
-
-/// What proxies add.
-const PASSED_ON: [&str; 5] =
-    ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip"];
 
 /// What somebody who may know everything asks for.
 async fn reply(server: &ServerHandle, question: &str, asked: &ConnectInfo) -> Response<Bytes> {

@@ -57,6 +57,10 @@ async fn run(config: &Config) -> io::Result<()> {
     if let Some(metrics) = server.admin_addr() {
         say(&format!("metrics on http://{metrics}"));
     }
+    if let (Some(address), Some(api)) = (server.api_addr(), &config.api) {
+        let scheme = if api.tls.is_some() { "https" } else { "http" };
+        say(&format!("api on {scheme}://{address}/v1/"));
+    }
     if config.demos {
         say(&format!("demos on {page}://{address}"));
     }

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use super::{
-    Config, Initial, NotifyConfig, ScopeConfig, ServiceConfig, StorageConfig, WebhookConfig,
+    ApiConfig, Config, Initial, NotifyConfig, ScopeConfig, ServiceConfig, StorageConfig,
+    WebhookConfig,
 };
 use crate::access::Configured;
+use crate::api::Api;
 use crate::core::model::{Fragment, FragmentKind, Graph, Rejection};
 use crate::core::scope::access::ScopeFacts;
 use crate::core::scope::{Access, Options, Procedure};
@@ -54,6 +56,19 @@ impl Kept {
     pub fn operations(&self) -> Operations {
         Operations::new(self.storage.clone(), self.evolution.clone(), self.scopes.clone())
             .notifying(self.notifiers.iter().cloned())
+    }
+}
+
+impl ApiConfig {
+    fn serving(&self, scopes: Scopes) -> Api {
+        let mut api = Api::new(scopes, &self.listen).limits(self.limits.clone());
+        if let Some(tls) = &self.tls {
+            api = api.tls(&tls.certificate, &tls.key);
+        }
+        if self.unprotected {
+            api = api.unprotected();
+        }
+        self.tokens.iter().cloned().fold(api, Api::token)
     }
 }
 
@@ -121,7 +136,11 @@ impl Config {
     }
 
     fn server_of(&self, scopes: Scopes) -> ServerBuilder {
-        let server = Server::builder().limits(self.limits.clone()).scopes(scopes);
+        let server = Server::builder().limits(self.limits.clone()).scopes(scopes.clone());
+        let server = match &self.api {
+            Some(api) => server.api(api.serving(scopes)),
+            None => server,
+        };
         let server = match &self.authentication {
             Some(jwt) => server.authenticator(jwt.clone()),
             None => server,

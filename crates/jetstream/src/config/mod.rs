@@ -13,7 +13,6 @@
 mod apply;
 mod check;
 mod mistake;
-mod secret;
 mod settings;
 mod tree;
 
@@ -23,13 +22,14 @@ use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue, StatusCode};
 
+pub use crate::secret::Secret;
 pub use apply::{Kept, OpenError};
 pub use check::limits::{KEYS as LIMIT_KEYS, LimitKey, Unit};
 pub use mistake::{Mistake, Mistakes};
-pub use secret::Secret;
 pub use settings::{PREFIX as VARIABLE_PREFIX, Setting, Variables, variables};
 
 use crate::access::Rules;
+use crate::api::{ApiLimits, ApiToken};
 use crate::authentication::Jwt;
 use crate::core::limits::Limits;
 use crate::core::model::constraint::Constraint;
@@ -71,8 +71,25 @@ pub struct Config {
     pub authentication: Option<Arc<Jwt>>,
     /// Where metrics and health are served, as `host:port`.
     pub metrics: Option<String>,
+    /// The interface for programs, if there is one.
+    pub api: Option<ApiConfig>,
     /// Who may look at the page `/inspector`.
     pub inspector: InspectorConfig,
+}
+
+/// What programs may ask over HTTP.
+#[derive(Debug, Clone)]
+pub struct ApiConfig {
+    /// Where they connect, as `host:port`.
+    pub listen: String,
+    /// What makes connections secure; without it they are plain.
+    pub tls: Option<Tls>,
+    /// Who they are, and what they may.
+    pub tokens: Vec<ApiToken>,
+    /// Whether programs on this machine may do everything without a token.
+    pub unprotected: bool,
+    /// The bounds.
+    pub limits: ApiLimits,
 }
 
 /// Who may look at what goes on in the server.

@@ -250,7 +250,8 @@ fn spelled_as_variable(key: &str) -> String {
 }
 
 /// The keys with which every path begins.
-pub(super) const TOP_LEVEL_KEYS: [&str; 14] = [
+pub(super) const TOP_LEVEL_KEYS: [&str; 15] = [
+    "api",
     "listen",
     "tls",
     "origins",

@@ -75,18 +75,17 @@ pub enum FeedError {
 }
 
 impl Feed {
-    pub(super) async fn after(scope: &Scope, after: Revision) -> Result<Self, FeedError> {
+    pub(super) async fn from_now(scope: &Scope) -> Result<Self, FeedError> {
         scope.ready().await?;
-        // Before anything is read: what is stored later than that comes from the scope.
         let (live, at) = scope.subscribe();
-        let mut feed = Self {
-            scope: scope.clone(),
-            live,
-            last: after,
-            looked_up: at,
-            source: Source::Live,
-            page: VecDeque::new(),
-        };
+        let (last, looked_up, source, page) = (at, at, Source::Live, VecDeque::new());
+        Ok(Self { scope: scope.clone(), live, last, looked_up, source, page })
+    }
+
+    pub(super) async fn after(scope: &Scope, after: Revision) -> Result<Self, FeedError> {
+        // Before anything is read: what is stored later than that comes from the scope.
+        let mut feed = Self::from_now(scope).await?;
+        let at = std::mem::replace(&mut feed.last, after);
         if after > at || (after < at && scope.0.status.log.is_none()) {
             return Err(feed.gone());
         }
@@ -99,6 +98,13 @@ impl Feed {
     /// The revision up to which everything was given.
     pub const fn revision(&self) -> Revision {
         self.last
+    }
+
+    /// Whether everything was given that the scope has told of so far.
+    pub fn is_caught_up(&self) -> bool {
+        let at = self.scope.revision();
+        let known = self.source == Source::Live && self.page.is_empty();
+        self.source == Source::Ended || (known && at <= self.last.max(self.looked_up))
     }
 
     /// The next commit; `None` after the last one of the scope. Nothing is lost if the future is dropped.

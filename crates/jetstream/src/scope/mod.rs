@@ -352,6 +352,15 @@ impl Scope {
         Feed::after(self, revision).await
     }
 
+    /// What the scope commits from now on, as [`changes_after`](Self::changes_after) gives it.
+    ///
+    /// # Errors
+    ///
+    /// If the scope is closed.
+    pub async fn changes_from_now(&self) -> Result<Feed, FeedError> {
+        Feed::from_now(self).await
+    }
+
     /// What the scope commits from now on, and the revision from which on that is.
     fn subscribe(&self) -> (Changes, Revision) {
         self.start();

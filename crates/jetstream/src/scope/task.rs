@@ -32,7 +32,7 @@ use tokio::time::Instant;
 use super::calls::{Actions, Calls};
 use super::handout;
 use super::store::{News, Store};
-use super::{Answer, Joining, Log, LookAt, Phase, Recipient, Request, ScopeError, Status};
+use super::{Answer, Joining, LookAt, Phase, Recipient, Request, ScopeError, Status};
 use crate::clock;
 use crate::future::{catch_panic, panic_text};
 use crate::metrics::{Counted, Metrics};

@@ -9,6 +9,7 @@ use jetstream_core::limits::Limits;
 use super::handle::ServerHandle;
 use super::request::{FetchRequest, FetchVerdict, SessionRequest, SessionVerdict};
 use super::{Handlers, start};
+use crate::api::Api;
 use crate::authentication::{Authenticator, Identity};
 use crate::future::BoxFuture;
 use crate::metrics::Metrics;
@@ -23,6 +24,7 @@ pub struct ServerBuilder {
     pub(super) limits: Arc<Limits>,
     pub(super) metrics: Metrics,
     pub(super) admin: Option<String>,
+    pub(super) api: Option<Api>,
     pub(super) storage: Option<Arc<dyn Storage>>,
     shutdown_on: BoxFuture<'static, ()>,
 }
@@ -35,6 +37,7 @@ impl ServerBuilder {
             limits: Arc::default(),
             metrics: Metrics::process(),
             admin: None,
+            api: None,
             storage: None,
             shutdown_on: Box::pin(pending()),
         }
@@ -144,6 +147,13 @@ impl ServerBuilder {
     #[must_use]
     pub fn admin(mut self, address: impl Into<String>) -> Self {
         self.admin = Some(address.into());
+        self
+    }
+
+    /// Lets programs read and change scopes over HTTP, and operators end sessions.
+    #[must_use]
+    pub fn api(mut self, api: Api) -> Self {
+        self.api = Some(api);
         self
     }
 

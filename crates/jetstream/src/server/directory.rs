@@ -61,6 +61,19 @@ impl Directory {
         all.into_iter().map(|(_, cell)| cell).collect()
     }
 
+    /// The sessions after this one in the order of their ids, at most so many.
+    pub(super) fn page(&self, after: Option<SessionId>, max: usize) -> Vec<Arc<SessionCell>> {
+        let sessions = self.0.lock();
+        let mut ids: Vec<SessionId> =
+            sessions.by_id.keys().copied().filter(|id| after.is_none_or(|a| *id > a)).collect();
+        if ids.len() > max {
+            ids.select_nth_unstable(max);
+            ids.truncate(max);
+        }
+        ids.sort_unstable();
+        ids.iter().map(|id| sessions.by_id[id].1.clone()).collect()
+    }
+
     /// Takes no session in any more.
     pub(super) fn close(&self) {
         self.0.lock().closed = true;

@@ -21,6 +21,7 @@ pub struct ServerHandle {
     pub(super) shared: Arc<Shared>,
     pub(super) addresses: Arc<[SocketAddr]>,
     pub(super) admin: Option<SocketAddr>,
+    pub(super) api: Option<SocketAddr>,
     pub(super) phase: Arc<watch::Sender<Phase>>,
 }
 
@@ -60,6 +61,17 @@ impl ServerHandle {
     /// The address of the listener for metrics and health, if there is one.
     pub fn admin_addr(&self) -> Option<SocketAddr> {
         self.admin
+    }
+
+    /// The address of the interface for programs, if there is one.
+    pub fn api_addr(&self) -> Option<SocketAddr> {
+        self.api
+    }
+
+    /// The sessions whose ids come after `after`, in the order of their ids, at most `max`.
+    pub fn sessions_after(&self, after: Option<SessionId>, max: usize) -> Vec<SessionStatus> {
+        let page = self.shared.directory.page(after, max);
+        page.iter().map(|cell| SessionStatus::of(cell)).collect()
     }
 
     /// All sessions, the oldest first.
@@ -115,6 +127,11 @@ impl ServerHandle {
             running
         });
         self.ended().await;
+    }
+
+    /// Waits until the server is told to shut down.
+    pub(crate) async fn stopping(&self) {
+        let _ = self.phase.subscribe().wait_for(|phase| *phase != Phase::Running).await;
     }
 
     /// Waits until the server has been shut down.

@@ -40,7 +40,7 @@ use std::time::Duration;
 use jetstream_core::limits::Limits;
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
 use crate::future::BoxFuture;
@@ -136,7 +136,7 @@ fn report(ended: Result<(), tokio::task::JoinError>) {
 }
 
 async fn start(builder: ServerBuilder) -> io::Result<ServerHandle> {
-    let ServerBuilder { transports, handlers, limits, metrics, admin, storage, .. } = builder;
+    let ServerBuilder { transports, handlers, limits, metrics, admin, api, storage, .. } = builder;
     let environment = Environment {
         pending: Arc::new(Semaphore::new(
             limits.connections_pending_max.min(Semaphore::MAX_PERMITS),
@@ -148,6 +148,10 @@ async fn start(builder: ServerBuilder) -> io::Result<ServerHandle> {
     for transport in transports {
         listeners.push(transport.listen(environment.clone()).await?);
     }
+    let api = match api {
+        Some(api) => Some(api.bind().await?),
+        None => None,
+    };
     let (phase, phases) = watch::channel(Phase::Running);
     let phase = Arc::new(phase);
     let shared = Arc::new(Shared {
@@ -174,8 +178,11 @@ async fn start(builder: ServerBuilder) -> io::Result<ServerHandle> {
     for listener in listeners {
         accepting.spawn(accept(shared.clone(), listener));
     }
-    tokio::spawn(supervise(shared.clone(), accepting, phase.clone()));
-    Ok(ServerHandle { shared, addresses, admin, phase })
+    let api_address = api.as_ref().map(|api| api.local_addr());
+    let server = ServerHandle { shared, addresses, admin, api: api_address, phase };
+    let api = api.map(|api| tokio::spawn(api.serve(server.clone())));
+    tokio::spawn(supervise(server.clone(), accepting, api));
+    Ok(server)
 }
 
 /// Accepts connections for as long as the server runs.
@@ -187,9 +194,9 @@ async fn accept(server: Arc<Shared>, mut listener: Box<dyn Listener>) {
 
 /// Owns the server's tasks, and ends them in order when it is shut down.
 async fn supervise(
-    server: Arc<Shared>,
+    ServerHandle { shared: server, phase, .. }: ServerHandle,
     mut accepting: JoinSet<()>,
-    phase: Arc<watch::Sender<Phase>>,
+    mut api: Option<JoinHandle<()>>,
 ) {
     let mut phases = server.phase.clone();
     let _ = phases.wait_for(|phase| *phase != Phase::Running).await;
@@ -208,10 +215,14 @@ async fn supervise(
             });
         }
         while going.join_next().await.is_some() {}
+        if let Some(api) = &mut api {
+            let _ = api.await;
+        }
     };
     if timeout(limit, farewell).await.is_err() {
-        tracing::warn!("some sessions took too long to close and are dropped");
+        tracing::warn!("some sessions or requests took too long and are dropped");
     }
+    api.into_iter().for_each(|api| api.abort());
     let mut tasks = std::mem::take(&mut *server.tasks.lock());
     // What is left belongs to connections without a session, and to those that linger.
     tasks.shutdown().await;

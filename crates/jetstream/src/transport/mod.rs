@@ -15,6 +15,7 @@ pub mod memory;
 pub mod websocket;
 
 mod info;
+pub(crate) mod local;
 
 use std::io;
 use std::net::SocketAddr;

@@ -1,5 +1,6 @@
 //! What the configuration file may say, what it means, and how its mistakes are told.
 
+mod api;
 mod meaning;
 mod mistakes;
 mod robustness;

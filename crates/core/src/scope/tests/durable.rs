@@ -1,7 +1,7 @@
 //! Stories of a scope and its log: what is stored, what a crash leaves, and what is told of it.
 
 use super::*;
-use crate::model::JudgeLimits;
+use crate::model::{JudgeLimits, judge};
 
 /// A log that can be read again.
 #[derive(Default)]

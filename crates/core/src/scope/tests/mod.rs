@@ -7,7 +7,7 @@ mod requests;
 mod states;
 
 use super::*;
-use crate::ids::ObjectId;
+use crate::ids::{ObjectId, Ticket};
 use crate::model::ProcedureName;
 use crate::model::constraint::Constraint;
 use crate::model::{CollectionEdit, FragmentKind, PropertyId, Scalar, Schema, Value};

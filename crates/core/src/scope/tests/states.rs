@@ -8,7 +8,13 @@ impl World {
         let mut world = Self::new();
         let adds: Vec<Fragment> =
             (1..=objects).flat_map(|n| [world.add(n), world.insert(n)]).collect();
-        world.tell(Input::Update { ticket: Ticket(1), changes: ChangeSet::new(adds) }).persist();
+        world
+            .tell(Input::Update {
+                ticket: Ticket(1),
+                terms: Terms::default(),
+                changes: ChangeSet::new(adds),
+            })
+            .persist();
         world.scope.options.state_step_bytes = 1;
         world.lines();
         world
@@ -36,11 +42,23 @@ fn a_long_state_is_written_in_steps_and_has_what_changed_meanwhile() {
     assert!(world.step());
     let rename = world.rename("meanwhile");
     let grow = [world.add(21), world.insert(21)];
-    world.tell(Input::Update { ticket: Ticket(2), changes: ChangeSet::new([rename]) });
+    world.tell(Input::Update {
+        ticket: Ticket(2),
+        terms: Terms::default(),
+        changes: ChangeSet::new([rename]),
+    });
     assert!(world.step());
-    world.tell(Input::Update { ticket: Ticket(3), changes: ChangeSet::new(grow) });
+    world.tell(Input::Update {
+        ticket: Ticket(3),
+        terms: Terms::default(),
+        changes: ChangeSet::new(grow),
+    });
     let shrink = world.remove(7);
-    world.tell(Input::Update { ticket: Ticket(4), changes: ChangeSet::new([shrink]) });
+    world.tell(Input::Update {
+        ticket: Ticket(4),
+        terms: Terms::default(),
+        changes: ChangeSet::new([shrink]),
+    });
     let lines = world.finish();
     let states: Vec<&String> = lines.iter().filter(|line| line.starts_with("2 state ")).collect();
     assert_eq!(states.len(), 1);
@@ -85,7 +103,13 @@ fn a_change_is_written_again_alone() {
     let (model, width) = world.property("Shape", "width");
     let widen = Fragment::new(FragmentKind::Change, shape(9), model)
         .with(width, Value::Scalar(Some(Scalar::Number(7.0))));
-    world.tell(Input::Update { ticket: Ticket(2), changes: ChangeSet::new([widen]) }).persist();
+    world
+        .tell(Input::Update {
+            ticket: Ticket(2),
+            terms: Terms::default(),
+            changes: ChangeSet::new([widen]),
+        })
+        .persist();
     world.lines();
     world.tell(Input::Resync { member: ANN });
     let after = state(&mut world);

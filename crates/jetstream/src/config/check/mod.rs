@@ -1,6 +1,7 @@
 //! From the tree to a [`Config`]: types, names, references, all mistakes at once.
 
 mod access;
+mod api;
 mod authentication;
 pub(super) mod limits;
 mod models;
@@ -57,6 +58,7 @@ pub(super) fn check(root: &Table, place: Place, context: &mut Context) -> Option
     let storage = storage::storage(reader.take("storage"), context);
     let migrations = storage::migrations(reader.take("migrations"), &mut context.mistakes);
     let metrics = reader.take("metrics").map(|entry| metrics(&entry.node, &mut context.mistakes));
+    let api = reader.take("api").map(|entry| api::read(entry, &scopes, context));
     let inspector = inspector(reader.take("inspector"), demos == Some(Some(true)), context);
     let authentication =
         reader.take("authentication").map(|entry| authentication::read(entry, context));
@@ -74,6 +76,7 @@ pub(super) fn check(root: &Table, place: Place, context: &mut Context) -> Option
         migrations: migrations?,
         authentication: authentication.map_or(Some(None), |jwt| jwt.map(Some))?,
         metrics: metrics.map_or(Some(None), |metrics| metrics.map(Some))?,
+        api: api.map_or(Some(None), |api| api.map(Some))?,
         inspector: inspector?,
     })
 }
@@ -157,15 +160,22 @@ fn inspector(entry: Option<&Entry>, demos: bool, context: &mut Context) -> Optio
 /// A text that is hard to guess. It is not shown in the message about it.
 fn secret(node: &Node, mistakes: &mut Collector) -> Option<Secret> {
     let text = string(node, "a token", mistakes)?;
-    if text.len() >= SECRET_BYTES_MIN && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+    if is_secret(text) {
         return Some(Secret::new(text));
     }
-    mistakes.add_with_help(
-        node.place,
-        format!("a token has at least {SECRET_BYTES_MIN} characters, and no spaces"),
-        "for example what `openssl rand -hex 16` prints",
-    );
+    let (message, help) = secret_help();
+    mistakes.add_with_help(node.place, message, help);
     None
+}
+
+fn is_secret(text: &str) -> bool {
+    text.len() >= SECRET_BYTES_MIN && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// What is said of a text that is none.
+fn secret_help() -> (String, &'static str) {
+    let message = format!("a token has at least {SECRET_BYTES_MIN} characters, and no spaces");
+    (message, "for example what `openssl rand -hex 16` prints")
 }
 
 /// Shorter ones can be guessed by trying.

@@ -31,7 +31,6 @@ use super::{Environment, Listener, Transport};
 use crate::future::BoxFuture;
 
 pub(crate) use listener::serve_http;
-#[cfg(feature = "config")]
 pub(crate) use tls::acceptor as tls_acceptor;
 
 /// The WebSocket transport. Every path is WebSocket, except those that the

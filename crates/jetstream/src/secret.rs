@@ -1,4 +1,4 @@
-//! A text of the configuration that nobody may read back.
+//! A text that nobody may read back: a token.
 
 use std::fmt;
 
@@ -14,10 +14,19 @@ impl Secret {
         Self(digest(&SHA256, text.as_bytes()).as_ref().try_into().expect("a SHA-256 has 32 bytes"))
     }
 
+    /// Of a secret that is only known by its SHA-256.
+    pub const fn from_sha256(digest: [u8; 32]) -> Self {
+        Self(digest)
+    }
+
     /// Whether this is the secret. Takes as long for one that is nearly right as for any other.
     pub fn is(&self, text: &str) -> bool {
-        let differing = self.0.iter().zip(Self::new(text).0).fold(0, |all, (a, b)| all | (a ^ b));
-        differing == 0
+        self.is_same(&Self::new(text))
+    }
+
+    /// Whether both are the same. Takes as long for those that are nearly so as for any others.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.0.iter().zip(other.0).fold(0, |all, (a, b)| all | (a ^ b)) == 0
     }
 }
 
