@@ -12,7 +12,7 @@ use super::reliable::Keep;
 #[derive(Debug)]
 pub(super) enum Outgoing {
     /// The answer to a ScopeFetch.
-    FetchReply { reply_to: MessageIndex, result: Result<ScopeIndex, Rejection> },
+    FetchReply { reply_to: MessageIndex, result: Result<ScopeIndex, Box<Rejection>> },
     /// The answer to a ScopeSync.
     SyncReply { at: Moment, reply_to: MessageIndex, body: SharedText },
     /// A scope's state.
@@ -55,7 +55,10 @@ impl Outgoing {
     pub(super) fn write(&self, index: MessageIndex, frame: &mut Frame) {
         match self {
             Self::FetchReply { reply_to, result } => {
-                frame.message(|out| encode::scope_fetch_reply(out, index, *reply_to, result));
+                let result = result.as_ref().map_err(|error| &**error);
+                frame.message(|out| {
+                    encode::scope_fetch_reply(out, index, *reply_to, result.copied());
+                });
             }
             Self::SyncReply { reply_to, body, .. } => {
                 frame.message(|out| encode::scope_sync_reply_head(out, index, *reply_to));

@@ -41,10 +41,11 @@ pub enum Arrival {
 /// wait can be dropped without leaving a gap.
 #[derive(Debug)]
 pub struct Reliable<M> {
-    /// Sent and not yet acknowledged, oldest first; indices are consecutive and end with `last_sent`.
-    unacked: VecDeque<M>,
-    /// Not sent yet, in order.
-    waiting: VecDeque<M>,
+    /// Oldest first: what was sent and is not acknowledged, with consecutive indices that end with
+    /// `last_sent`; behind it what waits. One queue, so that sending a message does not move it.
+    messages: VecDeque<M>,
+    /// How many of them were not sent yet.
+    waiting: usize,
     last_sent: MessageIndex,
     /// The first of the unacknowledged that still has to go out on this connection; one past
     /// `last_sent` if there is none.
@@ -57,8 +58,8 @@ pub struct Reliable<M> {
 impl<M> Default for Reliable<M> {
     fn default() -> Self {
         Self {
-            unacked: VecDeque::new(),
-            waiting: VecDeque::new(),
+            messages: VecDeque::new(),
+            waiting: 0,
             last_sent: MessageIndex(0),
             cursor: MessageIndex(1),
             last_received: MessageIndex(0),
@@ -93,7 +94,7 @@ impl<M: Keep> Reliable<M> {
     /// The other end has everything up to here, from a session before this one: the numbering goes on
     /// behind it. Only as long as nothing was sent.
     pub fn begin_after(&mut self, ack: MessageIndex) {
-        debug_assert!(self.unacked.is_empty(), "nothing was sent");
+        debug_assert!(self.sent() == 0, "nothing was sent");
         self.last_sent = ack;
         self.cursor = ack.next();
     }
@@ -101,21 +102,21 @@ impl<M: Keep> Reliable<M> {
     /// Puts a message behind all others.
     pub fn queue(&mut self, message: M) {
         self.count(&message);
-        self.waiting.push_back(message);
+        self.messages.push_back(message);
+        self.waiting += 1;
     }
 
     /// The next message that has to go out: first what is to be sent again, then what waits.
     pub fn pull(&mut self) -> Option<(MessageIndex, &M)> {
         if self.cursor > self.last_sent {
-            let message = self.waiting.pop_front()?;
-            self.unacked.push_back(message);
+            self.waiting = self.waiting.checked_sub(1)?;
             self.last_sent = self.last_sent.next();
         }
         let index = self.cursor;
         self.cursor = index.next();
         // At or behind the first unacknowledged one, and not past the last: see `acknowledge`.
         let place = (index.0 - self.first_unacked().0) as usize;
-        Some((index, &self.unacked[place]))
+        Some((index, &self.messages[place]))
     }
 
     /// Forgets what the other end has. What was never sent cannot be acknowledged; such a number says
@@ -130,9 +131,13 @@ impl<M: Keep> Reliable<M> {
             return;
         }
         let count = (ack.0 + 1).saturating_sub(self.first_unacked().0) as usize;
-        for message in self.unacked.drain(..count) {
+        for message in self.messages.drain(..count) {
             arrived(&message);
             Self::discount(&mut self.bytes, &mut self.droppable_bytes, &message);
+        }
+        // A client acknowledges when it has been silent for a while, and silent clients are many.
+        if self.messages.is_empty() {
+            self.messages = VecDeque::new();
         }
         self.cursor = self.cursor.max(self.first_unacked());
     }
@@ -140,21 +145,18 @@ impl<M: Keep> Reliable<M> {
     /// Puts another message in the place of one that was sent and is not acknowledged, if it is there.
     pub fn replace(&mut self, index: MessageIndex, message: M) {
         let place = index.0.checked_sub(self.first_unacked().0);
-        let Some(old) = place.and_then(|place| self.unacked.get_mut(place as usize)) else {
+        let Some(place) = place.map(|place| place as usize).filter(|place| *place < self.sent())
+        else {
             return;
         };
-        let old = std::mem::replace(old, message);
+        self.count(&message);
+        let old = std::mem::replace(&mut self.messages[place], message);
         Self::discount(&mut self.bytes, &mut self.droppable_bytes, &old);
-        let place = place.expect("it is there") as usize;
-        let (bytes, droppable) =
-            (self.unacked[place].byte_length(), self.unacked[place].is_droppable());
-        self.bytes += bytes;
-        self.droppable_bytes += if droppable { bytes } else { 0 };
     }
 
     /// What was sent and is not acknowledged, oldest first.
     pub fn unacknowledged(&self) -> impl Iterator<Item = &M> {
-        self.unacked.iter()
+        self.messages.range(..self.sent())
     }
 
     /// Sends again everything after `ack` that was not acknowledged.
@@ -176,14 +178,17 @@ impl<M: Keep> Reliable<M> {
 
     /// Drops waiting messages for which `keep` is false; the last one queued comes last.
     pub fn retain_waiting(&mut self, mut keep: impl FnMut(&M) -> bool) {
+        let mut waiting = self.messages.split_off(self.sent());
         let (bytes, droppable) = (&mut self.bytes, &mut self.droppable_bytes);
-        self.waiting.retain(|message| {
+        waiting.retain(|message| {
             let kept = keep(message);
             if !kept {
                 Self::discount(bytes, droppable, message);
             }
             kept
         });
+        self.waiting = waiting.len();
+        self.messages.append(&mut waiting);
     }
 
     /// Replaces unacknowledged messages, oldest first, until `replace` says to stop with `Break`; with
@@ -192,8 +197,8 @@ impl<M: Keep> Reliable<M> {
         &mut self,
         mut replace: impl FnMut(&M, bool, usize) -> ControlFlow<(), Option<M>>,
     ) {
-        let (first, cursor) = (self.first_unacked().0, self.cursor.0);
-        for (place, message) in self.unacked.iter_mut().enumerate() {
+        let (first, cursor, sent) = (self.first_unacked().0, self.cursor.0, self.sent());
+        for (place, message) in self.messages.range_mut(..sent).enumerate() {
             let goes_out = first + place as u64 >= cursor;
             match replace(message, goes_out, self.droppable_bytes) {
                 ControlFlow::Break(()) => return,
@@ -212,8 +217,8 @@ impl<M: Keep> Reliable<M> {
 
     /// Forgets all messages, sent or not. The numbering goes on.
     pub fn clear(&mut self) {
-        self.unacked.clear();
-        self.waiting.clear();
+        self.messages.clear();
+        self.waiting = 0;
         self.cursor = self.last_sent.next();
         (self.bytes, self.droppable_bytes) = (0, 0);
     }
@@ -230,12 +235,12 @@ impl<M: Keep> Reliable<M> {
 
     /// The index that the next queued message will have, if nothing that waits is dropped.
     pub fn next_queued(&self) -> MessageIndex {
-        MessageIndex(self.last_sent.0 + self.waiting.len() as u64 + 1)
+        MessageIndex(self.last_sent.0 + self.waiting as u64 + 1)
     }
 
     /// Whether [`pull`](Self::pull) has nothing.
     pub fn is_drained(&self) -> bool {
-        self.cursor > self.last_sent && self.waiting.is_empty()
+        self.cursor > self.last_sent && self.waiting == 0
     }
 
     /// What is kept, sent or not, in bytes.
@@ -248,8 +253,13 @@ impl<M: Keep> Reliable<M> {
         self.droppable_bytes
     }
 
+    /// How many were sent and are not acknowledged.
+    fn sent(&self) -> usize {
+        self.messages.len() - self.waiting
+    }
+
     fn first_unacked(&self) -> MessageIndex {
-        MessageIndex(self.last_sent.0 + 1 - self.unacked.len() as u64)
+        MessageIndex(self.last_sent.0 + 1 - self.sent() as u64)
     }
 
     fn count(&mut self, message: &M) {

@@ -106,13 +106,23 @@ impl ServerSession {
     /// After [`Output::Ended`] nothing has any consequence.
     pub fn handle(&mut self, now: Now, input: Input<'_>, out: &mut Vec<Output>) {
         self.now = now.mono;
-        self.meter.pass(&self.limits, self.now);
-        if let Input::Disconnected { connection } = input {
-            self.disconnected(connection);
-        } else if !self.ended {
-            self.take(input, out);
+        let more_follows = match input {
+            Input::Deliver { scope, delivery } => !self.ended && self.deliver(scope, delivery),
+            Input::Disconnected { connection } => {
+                self.disconnected(connection);
+                true
+            }
+            input => {
+                self.meter.pass(&self.limits, self.now);
+                if !self.ended {
+                    self.take(input, out);
+                }
+                true
+            }
+        };
+        if more_follows {
+            self.settle(out);
         }
-        self.settle(out);
     }
 
     /// Writes what the client can be sent now into `frame`; false if there is nothing.
@@ -122,13 +132,13 @@ impl ServerSession {
     pub fn next_frame(&mut self, now: Now, frame: &mut Frame) -> bool {
         self.now = now.mono;
         frame.clear();
-        let ack = self.acknowledgeable();
-        let silent = self.is_restoring() || self.restoring.unnumbered;
         let Some(link) = &mut self.link else { return false };
+        let is_open = link.is_open();
         if let Some(resend_missing) = link.take_ping() {
+            let ack = self.acknowledgeable();
             frame.message(|out| encode::ping(out, ack, resend_missing));
         }
-        if link.is_open() && !silent {
+        if is_open && !self.is_restoring() && !self.restoring.unnumbered {
             while frame.has_room()
                 && let Some((index, message)) = self.reliable.pull()
             {
@@ -206,11 +216,10 @@ impl ServerSession {
             Input::RejoinAccepted { scope, schema } => self.rejoined(scope, Some(schema), out),
             Input::RejoinDenied { scope } => self.rejoined(scope, None, out),
             Input::Saved { position } => self.saved(position, out),
-            Input::Deliver { scope, delivery } => self.deliver(scope, delivery),
             Input::ScopeClosed { scope } => self.scope_closed(scope),
             Input::End { message } => self.end(CloseReason::SessionClosed { message }, out),
             // Also with every other input: see `settle`.
-            Input::Deadline | Input::Disconnected { .. } => {}
+            Input::Deadline | Input::Disconnected { .. } | Input::Deliver { .. } => {}
         }
     }
 
@@ -413,7 +422,7 @@ impl ServerSession {
 
     fn fetch_reply(&mut self, reply_to: MessageIndex, result: Result<ScopeIndex, Rejection>) {
         self.answers_itself(reply_to);
-        self.queue(Outgoing::FetchReply { reply_to, result });
+        self.queue(Outgoing::FetchReply { reply_to, result: result.map_err(Box::new) });
     }
 
     /// No store knows of the answer to this message.
@@ -429,8 +438,21 @@ impl ServerSession {
         }
     }
 
-    fn deliver(&mut self, scope: ScopeIndex, delivery: Delivery) {
+    /// Takes in what a scope has for the client. Whether something can follow from that.
+    ///
+    /// Changes of others are the hot path, once for each member of a scope and change. They answer
+    /// nothing, so nothing that waits for an answer can go on, and what is due by the clock is done at the
+    /// deadline: only the bounds are looked at.
+    fn deliver(&mut self, scope: ScopeIndex, delivery: Delivery) -> bool {
         match delivery {
+            Delivery::Sync { revision, body } => {
+                if !self.scopes.is_fresh(scope) {
+                    return false;
+                }
+                let at = Moment { scope, revision };
+                let something_was_dropped = self.queue(Outgoing::Sync { at, body });
+                return something_was_dropped || self.is_past_hard_bound();
+            }
             Delivery::Reply { message, revision, lasting, body } => {
                 // A scope that was closed in the meantime has been answered for.
                 if self.answered_before(scope, message) || self.requests.answered(message) {
@@ -441,11 +463,6 @@ impl ServerSession {
                     self.queue(Outgoing::SyncReply { at, reply_to: message, body });
                 }
             }
-            Delivery::Sync { revision, body } => {
-                if self.scopes.is_fresh(scope) {
-                    self.queue(Outgoing::Sync { at: Moment { scope, revision }, body });
-                }
-            }
             Delivery::State { revision, body } => {
                 if self.restored_scope(scope) && self.scopes.schema(scope).is_some() {
                     self.scopes.refreshed(scope);
@@ -453,6 +470,7 @@ impl ServerSession {
                 }
             }
         }
+        true
     }
 
     fn scope_closed(&mut self, scope: ScopeIndex) {

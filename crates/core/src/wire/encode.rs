@@ -42,7 +42,7 @@ pub fn scope_fetch_reply(
     out: &mut String,
     index: MessageIndex,
     reply_to: MessageIndex,
-    result: &Result<ScopeIndex, Rejection>,
+    result: Result<ScopeIndex, &Rejection>,
 ) {
     head(out, "ScopeFetchReply", index);
     field(out, "replyTo", reply_to.0);

@@ -16,8 +16,8 @@ use crate::wire::StateBody;
 use super::ServerSession;
 
 impl ServerSession {
-    /// Puts a message behind the others and keeps the bound on what may be dropped.
-    pub(super) fn queue(&mut self, message: Outgoing) {
+    /// Puts a message behind the others and keeps the bound on what may be dropped. Whether something was.
+    pub(super) fn queue(&mut self, message: Outgoing) -> bool {
         let state = match &message {
             Outgoing::State { at, body } => Some((at.scope, body.clone())),
             _ => None,
@@ -30,13 +30,15 @@ impl ServerSession {
             let may_lack = self.reliable.unacknowledged().next().is_some();
             link.open_for_news(may_lack, self.now);
         }
-        if self.reliable.droppable_bytes() > self.limits.backlog_bytes_max {
-            self.met = Some(Limit::BacklogBytes);
-            self.drop_sent();
+        if self.reliable.droppable_bytes() <= self.limits.backlog_bytes_max {
+            return false;
         }
+        self.met = Some(Limit::BacklogBytes);
+        self.drop_sent();
         if self.reliable.droppable_bytes() > self.limits.backlog_bytes_max {
             self.drop_waiting(state);
         }
+        true
     }
 
     /// Whether more is kept than a client that reads could ever need.

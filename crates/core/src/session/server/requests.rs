@@ -12,7 +12,7 @@ use super::scopes::Asked;
 ///
 /// Messages are taken up in order, one after the other, but not all at once: while a fetch is being
 /// decided the later ones wait, because they may be about the scope that is fetched.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Requests {
     inbox: VecDeque<Arrived>,
     /// The length of the frames that the inbox came from, at least.
@@ -43,6 +43,18 @@ pub(super) struct Unanswered {
     pub(super) fragments: usize,
     /// How long they were.
     bytes: usize,
+}
+
+impl Default for Requests {
+    fn default() -> Self {
+        Self {
+            inbox: VecDeque::with_capacity(QUIET_CAPACITY),
+            inbox_bytes: 0,
+            unanswered: VecDeque::with_capacity(QUIET_CAPACITY),
+            unanswered_bytes: 0,
+            fetching: None,
+        }
+    }
 }
 
 impl Requests {
@@ -79,6 +91,10 @@ impl Requests {
         let next = self.inbox.pop_front();
         if self.inbox.is_empty() {
             self.inbox_bytes = 0;
+            // Mostly one message comes at a time: after several, the room that they took is let go of.
+            if self.inbox.capacity() > QUIET_CAPACITY {
+                self.inbox = VecDeque::with_capacity(QUIET_CAPACITY);
+            }
         }
         next
     }
@@ -161,3 +177,6 @@ impl Requests {
             || self.unanswered_bytes >= limits.message_bytes_max
     }
 }
+
+/// For how many requests a session keeps room that has none: idle sessions are many.
+const QUIET_CAPACITY: usize = 1;

@@ -44,12 +44,12 @@ fn messages_of_a_server_are_written_to_the_letter() {
             r#"{"type":"ScopeSyncReply","index":7,"replyTo":3,"fragmentReplies":"#,
         ),
         (
-            text(|out| scope_fetch_reply(out, index, reply_to, &Ok(scope))),
+            text(|out| scope_fetch_reply(out, index, reply_to, Ok(scope))),
             r#"{"type":"ScopeFetchReply","index":7,"replyTo":3,"scopeIndex":2}"#,
         ),
         (
             text(|out| {
-                scope_fetch_reply(out, index, reply_to, &Err(Rejection::message("No \"such\"")))
+                scope_fetch_reply(out, index, reply_to, Err(&Rejection::message("No \"such\"")))
             }),
             r#"{"type":"ScopeFetchReply","index":7,"replyTo":3,"error":{"message":"No \"such\""}}"#,
         ),
