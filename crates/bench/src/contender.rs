@@ -19,6 +19,8 @@ pub enum Contender {
     Jetstream,
     /// This project, to clients of the original.
     JetstreamOriginal,
+    /// The same as the first, over TLS.
+    JetstreamTls,
     /// The original.
     Original,
     SocketIo,
@@ -31,11 +33,12 @@ pub enum Contender {
 }
 
 impl Contender {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Limit,
         Self::LimitJoined,
         Self::Jetstream,
         Self::JetstreamOriginal,
+        Self::JetstreamTls,
         Self::Original,
         Self::SocketIo,
         Self::Colyseus,
@@ -51,6 +54,7 @@ impl Contender {
             Self::LimitJoined => "limit, joined writes",
             Self::Jetstream => "jetstream",
             Self::JetstreamOriginal => "jetstream, original's clients",
+            Self::JetstreamTls => "jetstream, tls",
             Self::Original => "original",
             Self::SocketIo => "socket.io",
             Self::Colyseus => "colyseus",
@@ -62,7 +66,7 @@ impl Contender {
 
     /// Whether it is this project.
     pub const fn is_ours(self) -> bool {
-        matches!(self, Self::Jetstream | Self::JetstreamOriginal)
+        matches!(self, Self::Jetstream | Self::JetstreamOriginal | Self::JetstreamTls)
     }
 
     /// Whether it is a package from npm.
@@ -111,7 +115,9 @@ impl Contender {
     pub fn start(self, places: &Places, size: Size) -> Result<Running, String> {
         let (process, port, speech) = match self {
             Self::Limit | Self::LimitJoined => self.start_limit(places, size)?,
-            Self::Jetstream | Self::JetstreamOriginal => self.start_ours(places, size)?,
+            Self::Jetstream | Self::JetstreamOriginal | Self::JetstreamTls => {
+                self.start_ours(places, size)?
+            }
             _ => self.start_peer(places, size)?,
         };
         Ok(Running { process, port, speech: Arc::new(speech) })
@@ -132,14 +138,16 @@ impl Contender {
     }
 
     fn start_ours(self, places: &Places, size: Size) -> Result<(Process, u16, Speech), String> {
-        job::write_configuration(&places.scratch, size.objects, "memory = true")
+        let is_secure = self == Self::JetstreamTls;
+        job::write_configuration(&places.scratch, size.objects, "memory = true", is_secure)
             .map_err(|error| format!("{}: {error}", places.scratch.display()))?;
         let mut command = Command::new(&places.server);
         command.arg("serve").arg("jetstream.toml").current_dir(&places.scratch);
         // What it logs is the same for all workloads and no part of them.
         command.env("JETSTREAM_LOG_LEVEL", "error");
         let (process, port) = Process::start(&mut command, last_number)?;
-        Ok((process, port, Speech::jetstream(self.dialect(), "Canvas")))
+        let speech = Speech::jetstream(self.dialect(), "Canvas");
+        Ok((process, port, Speech { is_secure, ..speech }))
     }
 
     fn start_peer(self, places: &Places, size: Size) -> Result<(Process, u16, Speech), String> {

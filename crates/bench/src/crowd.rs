@@ -5,8 +5,9 @@
 
 mod connection;
 mod latency;
+mod stream;
 
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use crate::speech::{Speech, ping};
 use crate::websocket::{CLOSE, Frame, PING, PONG};
 pub use connection::{Connection, Phase};
 pub use latency::Latencies;
+pub use stream::{CERTIFICATE, KEY, Stream};
 
 /// A crowd of clients.
 pub struct Crowd {
@@ -106,7 +108,7 @@ impl Crowd {
         let number = self.connections.len();
         let interest = Interest::READABLE | Interest::WRITABLE;
         self.poll.registry().register(&mut stream, Token(number), interest)?;
-        let mut connection = Connection::new(stream, speech.clone());
+        let mut connection = Connection::new(Stream::new(stream, speech.is_secure), speech.clone());
         connection.ask(port, path);
         self.connections.push(connection);
         Ok(number)
@@ -200,6 +202,7 @@ impl Crowd {
                 Ok(count) => {
                     self.seen.bytes += count as u64;
                     let phase = connection.phase;
+                    let is_drained = stream.is_drained(count, self.scratch.len());
                     connection.take(&self.scratch[..count], &mut self.seen);
                     if phase != Phase::Member && connection.phase == Phase::Member {
                         self.seen.joined += 1;
@@ -207,7 +210,7 @@ impl Crowd {
                     if connection.phase == Phase::Ended {
                         return self.note_end(number);
                     }
-                    if count < self.scratch.len() {
+                    if is_drained {
                         return;
                     }
                 }

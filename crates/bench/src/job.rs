@@ -6,6 +6,8 @@ use std::fmt::Write as _;
 use std::io;
 use std::path::Path;
 
+use crate::crowd::{CERTIFICATE, KEY};
+
 /// The id of the shape at a place.
 pub fn uuid(place: usize) -> String {
     format!("00000000-0000-4000-8000-{place:012x}")
@@ -63,11 +65,23 @@ pub fn state(objects: usize) -> String {
 
 /// Writes the configuration for our server into a folder. Without bounds on rates: a writer of the
 /// benchmark sends as fast as the server takes it, which nobody else does.
-pub fn write_configuration(folder: &Path, objects: usize, storage: &str) -> io::Result<()> {
+pub fn write_configuration(
+    folder: &Path,
+    objects: usize,
+    storage: &str,
+    is_secure: bool,
+) -> io::Result<()> {
     std::fs::create_dir_all(folder)?;
+    let tls = if is_secure {
+        std::fs::write(folder.join("cert.pem"), CERTIFICATE)?;
+        std::fs::write(folder.join("key.pem"), KEY)?;
+        "tls = { certificate = \"cert.pem\", key = \"key.pem\" }\n"
+    } else {
+        ""
+    };
     std::fs::write(folder.join("canvas.json"), format!("{{{}}}", state(objects)))?;
     let configuration = format!(
-        "listen = \"127.0.0.1:0\"\n\
+        "listen = \"127.0.0.1:0\"\n{tls}\
          [models.Shape.properties]\n\
          x = \"Number\"\ny = \"Number\"\nwidth = \"Number\"\nheight = \"Number\"\n\
          color = \"Number\"\ntag = \"String\"\n\

@@ -72,9 +72,12 @@ enum Chore {
 struct Run {
     /// Workloads to run; all, if none is named.
     workloads: Vec<String>,
-    /// A few minutes instead of an hour.
-    #[arg(long, conflicts_with = "smoke")]
+    /// A few minutes instead of an hour or two: smaller.
+    #[arg(long, conflicts_with_all = ["smoke", "brief"])]
     quick: bool,
+    /// Twenty minutes instead of an hour or two: as large, but only once.
+    #[arg(long, conflicts_with = "smoke")]
+    brief: bool,
     /// Tiny, to see whether everything works.
     #[arg(long)]
     smoke: bool,
@@ -180,9 +183,10 @@ fn draw_flames(title: &str) -> Result<(), String> {
 }
 
 fn scale(run: &Run) -> Scale {
-    let mut scale = match (run.quick, run.smoke) {
-        (_, true) => Scale::smoke(),
-        (true, _) => Scale::quick(),
+    let mut scale = match run {
+        Run { smoke: true, .. } => Scale::smoke(),
+        Run { quick: true, .. } => Scale::quick(),
+        Run { brief: true, .. } => Scale::brief(),
         _ => Scale::full(),
     };
     scale.rounds = run.rounds.unwrap_or(scale.rounds);

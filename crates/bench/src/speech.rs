@@ -21,6 +21,8 @@ pub struct Speech {
     pub changes: Changes,
     /// The server may send the latest of several changes only.
     pub merges: bool,
+    /// Over TLS.
+    pub is_secure: bool,
 }
 
 /// One step on the way to a member.
@@ -69,6 +71,7 @@ impl Speech {
             opcode: TEXT,
             changes: Changes::Jetstream(dialect),
             merges: false,
+            is_secure: false,
         }
     }
 
@@ -249,6 +252,7 @@ impl Card {
             opcode: if binary { BINARY } else { TEXT },
             changes: Changes::Prepared(self.changes.into_iter().map(bytes).collect()),
             merges: self.merges,
+            is_secure: false,
         }
     }
 }

@@ -57,6 +57,11 @@ impl Scale {
         Self { rounds: 5, seconds: 4.0, most_members, most_objects, most_connections }
     }
 
+    /// The same once, and shorter.
+    pub fn brief() -> Self {
+        Self { rounds: 1, seconds: 2.0, ..Self::full() }
+    }
+
     /// A few minutes.
     pub fn quick() -> Self {
         let (most_members, most_objects, most_connections) = (500, 10_000, 2_000);

@@ -23,7 +23,7 @@ usage: cargo xtask <chore>
 
   test [STEP…]   everything that has to pass, or only the steps named
   tidy           the arrows between modules, core's dependencies, file lengths, links, stray words
-  bench [WORKLOAD…] [--quick] [--only SERVER]…
+  bench [WORKLOAD…] [--quick | --brief] [--only SERVER]…
                  measures this server beside others; without names all workloads, which takes hours
   bench counts   the instructions of each step of a change, beside those on record
   bench render   puts what was measured into docs/performance.md

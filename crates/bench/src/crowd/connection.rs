@@ -1,19 +1,18 @@
 //! One client of a crowd.
 
-use std::io::{ErrorKind, Write};
+use std::io::ErrorKind;
 use std::sync::Arc;
 
 use memchr::memmem;
-use mio::net::TcpStream;
 
-use super::{Control, Seen, control};
+use super::{Control, Seen, Stream, control};
 use crate::speech::Speech;
 use crate::websocket::{Frame, FrameReader, push_masked, request};
 
 /// A client.
 pub struct Connection {
     /// `None` once it has ended.
-    pub(super) stream: Option<TcpStream>,
+    pub(super) stream: Option<Stream>,
     pub speech: Arc<Speech>,
     reader: FrameReader,
     /// What the socket has not taken yet.
@@ -49,7 +48,7 @@ pub enum Phase {
 }
 
 impl Connection {
-    pub(super) fn new(stream: TcpStream, speech: Arc<Speech>) -> Self {
+    pub(super) fn new(stream: Stream, speech: Arc<Speech>) -> Self {
         Self {
             stream: Some(stream),
             speech,
@@ -81,6 +80,8 @@ impl Connection {
     pub(super) fn write(&mut self) {
         let Some(stream) = &mut self.stream else { return };
         let mut written = 0;
+        // What cannot be sent shows when the connection is read.
+        let _ = stream.flush();
         while written < self.outbox.len() {
             match stream.write(&self.outbox[written..]) {
                 Ok(count) => written += count,

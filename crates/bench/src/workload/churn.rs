@@ -16,6 +16,7 @@ pub const CHURN: Workload = Workload {
         C::Limit,
         C::Jetstream,
         C::JetstreamOriginal,
+        C::JetstreamTls,
         C::Original,
         C::SocketIo,
         C::Colyseus,

@@ -19,6 +19,7 @@ pub const IDLE: Workload = Workload {
         C::Limit,
         C::Jetstream,
         C::JetstreamOriginal,
+        C::JetstreamTls,
         C::Original,
         C::SocketIo,
         C::Colyseus,
