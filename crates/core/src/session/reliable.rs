@@ -168,7 +168,7 @@ impl<M: Keep> Reliable<M> {
     /// What goes out again on this connection, in bytes.
     pub fn resent_bytes(&self) -> usize {
         let kept = (self.cursor.0 - self.first_unacked().0) as usize;
-        self.unacked.iter().skip(kept).map(Keep::byte_length).sum()
+        self.unacknowledged().skip(kept).map(Keep::byte_length).sum()
     }
 
     /// Sends nothing again: the connection is new, and nobody has asked yet.

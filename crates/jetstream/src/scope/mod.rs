@@ -184,6 +184,8 @@ pub(crate) struct Joining {
 pub(crate) trait Recipient: Send + Sync {
     /// Takes a delivery; it leaves with the next flush.
     fn deliver(&self, now: Now, scope: ScopeIndex, delivery: Delivery);
+    /// Takes a delivery and sends it, and what was delivered before it, in one go.
+    fn send(&self, now: Now, scope: ScopeIndex, delivery: Delivery);
     /// Nothing more will come from this scope.
     fn scope_closed(&self, now: Now, scope: ScopeIndex);
     /// Sends what was delivered, as far as the connection takes it.

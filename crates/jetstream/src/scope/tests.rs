@@ -43,6 +43,11 @@ impl Recipient for Notes {
         });
     }
 
+    fn send(&self, now: Now, scope: ScopeIndex, delivery: Delivery) {
+        self.deliver(now, scope, delivery);
+        self.flush(now);
+    }
+
     fn scope_closed(&self, _: Now, scope: ScopeIndex) {
         self.0.lock().push(format!("{scope} closed"));
     }

@@ -11,15 +11,18 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
 use jetstream_core::ids::{ConnectionId, ScopeIndex};
 use jetstream_core::session::{Delivery, Frame, FramePart, Input, Output, ServerSession};
 use jetstream_core::time::{Millis, Now};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use smallvec::SmallVec;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::Notify;
 
+use super::alarm::Alarm;
 use super::keeper;
+use super::orders::Orders;
 use super::recorder::{Recorded, Recorder, Way};
 use super::request::SessionInfo;
 use super::session_task::Order;
@@ -35,13 +38,13 @@ pub(super) struct SessionCell {
     pub(super) info: SessionInfo,
     pub(super) token: TokenHash,
     /// To the session's task.
-    pub(super) orders: mpsc::Sender<Order>,
-    state: Mutex<State>,
+    pub(super) orders: Orders,
+    /// Wakes the session's task.
+    alarm: Alarm,
+    metrics: Metrics,
     /// What scopes had for the session while others held its state.
     mail: Mutex<VecDeque<Mail>>,
-    /// Wakes the session's task.
-    pub(super) wake: Notify,
-    metrics: Metrics,
+    state: Mutex<State>,
 }
 
 struct State {
@@ -60,6 +63,26 @@ struct State {
     /// The machine has panicked: a mistake of ours. Nothing is asked of it any more, and the session's
     /// task ends the session.
     broken: Option<String>,
+}
+
+/// What a session's task has to do.
+pub(super) struct Work {
+    /// To be carried out, in order.
+    pub(super) outputs: Vec<Output>,
+    /// Scopes that have ended.
+    pub(super) closed: Vec<ScopeIndex>,
+    /// What the machine panicked with, if it did.
+    pub(super) broken: Option<String>,
+}
+
+/// What a session's task waits for when it has nothing to do.
+#[derive(Default)]
+pub(super) struct Rest {
+    pub(super) deadline: Option<Millis>,
+    /// The sink if it is full.
+    pub(super) full: Option<Arc<dyn FrameSink>>,
+    /// Whether frames are to be read.
+    pub(super) takes_frames: bool,
 }
 
 /// What a scope has for the session.
@@ -96,7 +119,6 @@ impl SessionCell {
         info: SessionInfo,
         token: TokenHash,
         machine: ServerSession,
-        orders: mpsc::Sender<Order>,
         metrics: Metrics,
     ) -> Self {
         let (outputs, closed) = (Vec::new(), Vec::new());
@@ -111,7 +133,8 @@ impl SessionCell {
             broken: None,
         };
         let (state, mail) = (Mutex::new(state), Mutex::default());
-        Self { info, token, orders, state, mail, wake: Notify::new(), metrics }
+        let (orders, alarm) = (Orders::new(), Alarm::default());
+        Self { info, token, orders, alarm, metrics, mail, state }
     }
 
     /// The same, with something to carry out from before.
@@ -134,13 +157,52 @@ impl SessionCell {
         state.machine.handle(now, input, &mut state.outputs);
     }
 
-    /// Gives the machine what scopes left for it, and tells it that its deadline has come, if it has.
-    pub(super) fn tick(&self, now: Now) {
+    /// What the session's task has to do, now that the machine was given what scopes left for it, and was told
+    /// that its deadline has come, if it has.
+    pub(super) fn work(&self, now: Now) -> Work {
         let state = &mut *self.state.lock();
         self.open_mail(now, state);
         if state.machine.deadline().is_some_and(|deadline| deadline <= now.mono) {
             state.machine.handle(now, Input::Deadline, &mut state.outputs);
         }
+        let (outputs, closed) =
+            (std::mem::take(&mut state.outputs), std::mem::take(&mut state.closed));
+        Work { outputs, closed, broken: state.broken.take() }
+    }
+
+    /// Sends what there is, as long as the sink takes it, and says what the session's task waits for. The task
+    /// promises to wake at the deadline; deliveries that bring the moment nearer wake it at once.
+    pub(super) fn rest(&self, now: Now) -> Rest {
+        let state = &mut *self.state.lock();
+        self.flush_state(now, state);
+        state.paused = !state.machine.wants_frames();
+        state.armed = state.machine.deadline();
+        let full = state.line.as_ref().filter(|line| line.room == Room::Full);
+        Rest {
+            deadline: state.armed,
+            full: full.map(|line| line.sink.clone()),
+            takes_frames: !state.paused,
+        }
+    }
+
+    /// Tells the session's task something, when it has a place for that.
+    ///
+    /// # Errors
+    ///
+    /// The order, if the task has ended.
+    pub(super) async fn order(&self, order: Order) -> Result<(), Order> {
+        self.orders.send(order, &self.alarm).await
+    }
+
+    /// Ready when there is work for the session's task, or an order.
+    pub(super) fn poll_woken(&self, context: &Context<'_>) -> Poll<Option<Order>> {
+        ready!(self.alarm.poll(context));
+        let order = self.orders.take();
+        if order.is_some() {
+            // There may be others.
+            self.alarm.ring();
+        }
+        Poll::Ready(order)
     }
 
     /// Talks over this sink from now on.
@@ -169,36 +231,7 @@ impl SessionCell {
     /// Sends what there is, as long as the sink takes it. For the session's task, which may wait for the
     /// state.
     pub(super) fn send_all(&self, now: Now) {
-        self.send(now, &mut self.state.lock());
-    }
-
-    /// What is to be carried out, in order.
-    pub(super) fn take_outputs(&self) -> Vec<Output> {
-        std::mem::take(&mut self.state.lock().outputs)
-    }
-
-    /// Scopes that have ended since the last call.
-    pub(super) fn take_closed(&self) -> Vec<ScopeIndex> {
-        std::mem::take(&mut self.state.lock().closed)
-    }
-
-    /// What the machine panicked with, if it did.
-    pub(super) fn take_broken(&self) -> Option<String> {
-        self.state.lock().broken.take()
-    }
-
-    /// Whether frames are to be read.
-    pub(super) fn wants_frames(&self) -> bool {
-        let state = &mut *self.state.lock();
-        state.paused = !state.machine.wants_frames();
-        !state.paused
-    }
-
-    /// The sink if it is full, for the session's task to wait on.
-    pub(super) fn full_sink(&self) -> Option<Arc<dyn FrameSink>> {
-        let state = self.state.lock();
-        let line = state.line.as_ref().filter(|line| line.room == Room::Full)?;
-        Some(line.sink.clone())
+        self.flush_state(now, &mut self.state.lock());
     }
 
     /// The full sink has room again.
@@ -208,14 +241,6 @@ impl SessionCell {
         {
             line.room = Room::Open;
         }
-    }
-
-    /// When the machine wants to be woken. The session's task promises to wake then; deliveries that
-    /// bring the moment nearer wake it at once.
-    pub(super) fn arm(&self) -> Option<Millis> {
-        let mut state = self.state.lock();
-        state.armed = state.machine.deadline();
-        state.armed
     }
 
     /// Whether there is a connection, and what is kept for the client in bytes.
@@ -250,19 +275,24 @@ impl SessionCell {
     /// A session holds its own state while it reads a frame, which takes as long as its client makes it. A
     /// scope never waits for that: its other members would wait with it.
     fn post(&self, now: Now, mail: Mail) {
-        let mut waiting = self.mail.lock();
-        let state = if waiting.is_empty() { self.state.try_lock() } else { None };
-        match state {
-            Some(mut state) => {
-                drop(waiting);
-                self.guard(&mut state, |state| state.take(now, mail));
-            }
-            None => {
-                // Behind what waits already: a scope's deliveries keep their order.
-                waiting.push_back(mail);
-                self.wake.notify_one();
-            }
+        if let Some((mut state, mail)) = self.at_hand(mail) {
+            self.guard(&mut state, |state| state.take(now, mail));
         }
+    }
+
+    /// The state, if nobody holds it and nothing waits. Else the mail is left, and the session's task will
+    /// see to everything.
+    fn at_hand(&self, mail: Mail) -> Option<(MutexGuard<'_, State>, Mail)> {
+        let mut waiting = self.mail.lock();
+        if waiting.is_empty()
+            && let Some(state) = self.state.try_lock()
+        {
+            return Some((state, mail));
+        }
+        // Behind what waits already: a scope's deliveries keep their order.
+        waiting.push_back(mail);
+        self.alarm.ring();
+        None
     }
 
     /// Gives the machine what was left for it. What is left after that has woken the session's task.
@@ -274,20 +304,24 @@ impl SessionCell {
     }
 
     /// Sends what there is, as long as the sink takes it.
-    fn send(&self, now: Now, state: &mut State) {
+    fn flush_state(&self, now: Now, state: &mut State) {
         self.guard(state, |state| {
             self.open_mail(now, state);
-            let (frames, bytes) = state.send(now);
-            self.metrics.frames_out.inc_by(frames);
-            self.metrics.bytes_out.inc_by(bytes);
-            let is_full = state.line.as_ref().is_some_and(|line| line.room == Room::Full);
-            if is_full && frames > 0 {
-                self.metrics.sinks_full.inc();
-            }
-            if (is_full && frames > 0) || state.needs_task() {
-                self.wake.notify_one();
-            }
+            self.write(now, state);
         });
+    }
+
+    fn write(&self, now: Now, state: &mut State) {
+        let (frames, bytes) = state.send(now);
+        self.metrics.frames_out.inc_by(frames);
+        self.metrics.bytes_out.inc_by(bytes);
+        let is_full = state.line.as_ref().is_some_and(|line| line.room == Room::Full);
+        if is_full && frames > 0 {
+            self.metrics.sinks_full.inc();
+        }
+        if (is_full && frames > 0) || state.needs_task() {
+            self.alarm.ring();
+        }
     }
 
     /// Does something to the state on behalf of a scope, which must not fall over a session's mistake.
@@ -297,7 +331,7 @@ impl SessionCell {
         }
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| work(state))) {
             state.broken = Some(panic_text(&*panic));
-            self.wake.notify_one();
+            self.alarm.ring();
         }
     }
 }
@@ -368,6 +402,15 @@ impl Recipient for SessionCell {
         self.post(now, Mail::Delivery(scope, delivery));
     }
 
+    fn send(&self, now: Now, scope: ScopeIndex, delivery: Delivery) {
+        if let Some((mut state, mail)) = self.at_hand(Mail::Delivery(scope, delivery)) {
+            self.guard(&mut state, |state| {
+                state.take(now, mail);
+                self.write(now, state);
+            });
+        }
+    }
+
     fn scope_closed(&self, now: Now, scope: ScopeIndex) {
         self.post(now, Mail::Closed(scope));
     }
@@ -379,8 +422,8 @@ impl Recipient for SessionCell {
     /// Whoever holds the state at the moment leaves this to the session's task.
     fn flush(&self, now: Now) {
         match self.state.try_lock() {
-            Some(mut state) => self.send(now, &mut state),
-            None => self.wake.notify_one(),
+            Some(mut state) => self.flush_state(now, &mut state),
+            None => self.alarm.ring(),
         }
     }
 }

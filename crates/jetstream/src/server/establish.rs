@@ -10,7 +10,6 @@ use jetstream_core::model::{ErrorCode, Rejection};
 use jetstream_core::session::{Accepted, CloseReason, Handshake, HandshakeOutput, ServerSession};
 use parking_lot::RwLock;
 use serde_json::{Map, Value};
-use tokio::sync::mpsc;
 use tokio::time::{sleep_until, timeout, timeout_at};
 
 use super::Shared;
@@ -19,7 +18,7 @@ use super::directory::new_session_id;
 use super::keeper;
 use super::request::{Admission, SessionFacts, SessionInfo, SessionRequest, SessionVerdict};
 use super::seats::Seats;
-use super::session_task::{ORDERS_MAX, Order, SessionTask};
+use super::session_task::{Order, SessionTask};
 use super::token::{Token, TokenHash};
 use crate::clock;
 use crate::future::catch_panic;
@@ -28,7 +27,7 @@ use crate::transport::{
     ConnectInfo, Connection, FramePart, FrameSink, FrameSource, Received, Sent,
 };
 
-/// Sees a connection through: to its session, whose task may become this one, or to its end.
+/// Sees a connection through: to its session, or to its end.
 pub(super) async fn establish(server: Arc<Shared>, mut connection: Connection) {
     let Some(token) = connection.info.session_token() else {
         return handshake(server, connection).await;
@@ -42,7 +41,7 @@ pub(super) async fn establish(server: Arc<Shared>, mut connection: Connection) {
     };
     drop(pending);
     if let Some(task) = woken {
-        return Box::pin(resume(task, source, sink)).await;
+        return server.spawn(resume(task, source, sink));
     }
     let Some(cell) = cell else {
         tracing::debug!("a connection names no session");
@@ -51,8 +50,8 @@ pub(super) async fn establish(server: Arc<Shared>, mut connection: Connection) {
     tracing::debug!(session = %cell.info.id(), "session resumed");
     server.metrics.sessions_resumed.inc();
     // The session may end at this very moment.
-    let arrived = cell.orders.send(Order::Arrived { source, sink }).await;
-    if let Err(mpsc::error::SendError(Order::Arrived { source, sink })) = arrived {
+    let arrived = cell.order(Order::Arrived { source, sink }).await;
+    if let Err(Order::Arrived { source, sink }) = arrived {
         goodbye(source, &*sink, &CloseReason::unknown_token()).await;
     }
 }
@@ -62,7 +61,7 @@ async fn find(
     server: &Arc<Shared>,
     token: TokenHash,
     connect: ConnectInfo,
-) -> (Option<Arc<SessionCell>>, Option<SessionTask>) {
+) -> (Option<Arc<SessionCell>>, Option<Box<SessionTask>>) {
     let Some(keeper) = &server.keeper else { return (None, None) };
     let _turn = keeper.turn(&token).await;
     // Another connection may have been quicker.
@@ -79,7 +78,11 @@ async fn find(
 }
 
 /// Goes on with a session that was stored.
-async fn resume(mut task: SessionTask, source: Box<dyn FrameSource>, sink: Arc<dyn FrameSink>) {
+async fn resume(
+    mut task: Box<SessionTask>,
+    source: Box<dyn FrameSource>,
+    sink: Arc<dyn FrameSink>,
+) {
     let metrics = task.metrics().clone();
     metrics.sessions_resumed.inc();
     metrics.sessions_restored.inc();
@@ -129,8 +132,8 @@ async fn handshake(server: Arc<Shared>, connection: Connection) {
         match begun {
             Ok(Some((task, accepted))) => {
                 drop(pending);
-                // Boxed, so that connections that never get here need no room for it.
-                return Box::pin(start(task, accepted, source, sink)).await;
+                // In a task of its own, so that what was needed to get here is let go of.
+                return server.spawn(start(task, accepted, source, sink));
             }
             // The client has waited too long: the deadline says so.
             Ok(None) => {}
@@ -174,7 +177,7 @@ async fn begin(
     server: &Arc<Shared>,
     facts: impl FnOnce(SessionId) -> SessionFacts,
     handshake: &mut Handshake,
-) -> Result<Option<(SessionTask, Accepted)>, Rejection> {
+) -> Result<Option<(Box<SessionTask>, Accepted)>, Rejection> {
     let no_randomness = |error: getrandom::Error| {
         tracing::error!(%error, "the system gives no random bytes");
         Rejection::new(ErrorCode::Internal, "the session could not be created")
@@ -184,7 +187,6 @@ async fn begin(
     let limits = server.limits.clone();
     let facts = facts(new_session_id().map_err(no_randomness)?);
     let machine = ServerSession::new(facts.id, facts.dialect, limits, jitter_seed, clock::now());
-    let (orders, receiver) = mpsc::channel(ORDERS_MAX);
     let (info, token_hash) = (SessionInfo(Arc::new(facts)), token.hash());
     let seats = Seats::take(server, &info)?;
     let machine = seats.share(machine);
@@ -197,7 +199,7 @@ async fn begin(
         None => machine,
     };
     let metrics = server.metrics.clone();
-    let cell = Arc::new(SessionCell::new(info, token_hash, machine, orders, metrics));
+    let cell = Arc::new(SessionCell::new(info, token_hash, machine, metrics));
     if !server.directory.insert(&cell, server.limits.sessions_max) {
         let max = server.limits.sessions_max;
         let message = format!("the server has no room for more than {max} sessions");
@@ -205,7 +207,7 @@ async fn begin(
     }
     match handshake.accept(token.as_str()) {
         Some(accepted) => {
-            let task = SessionTask::new(cell, server.clone(), receiver).seated(seats);
+            let task = SessionTask::new(cell, server.clone()).seated(seats);
             Ok(Some((task, accepted)))
         }
         None => {
@@ -216,7 +218,7 @@ async fn begin(
 }
 
 async fn start(
-    mut task: SessionTask,
+    mut task: Box<SessionTask>,
     accepted: Accepted,
     source: Box<dyn FrameSource>,
     sink: Arc<dyn FrameSink>,
@@ -226,6 +228,7 @@ async fn start(
     let _counted = Counted::new(&metrics.sessions);
     let full = sink.send(&[FramePart::Copied(&accepted.reply)]) != Sent::Room;
     task.begin(source, sink, full, accepted.frame.as_deref());
+    drop(accepted);
     task.run_to_end().await;
 }
 

@@ -82,14 +82,14 @@ impl ServerHandle {
     /// Ends a session; its client is told why, and starts over. False if there is no such session.
     pub async fn end_session(&self, id: SessionId, message: impl Into<String>) -> bool {
         let Some(cell) = self.shared.directory.by_id(id) else { return false };
-        cell.orders.send(Order::End(message.into())).await.is_ok()
+        cell.order(Order::End(message.into())).await.is_ok()
     }
 
     /// Says anew who a session's client is. What it may not see any more leaves its view at once, and scopes
     /// that it may not be in are closed for it. False if there is no such session.
     pub async fn renew_session(&self, id: SessionId, identity: Identity) -> bool {
         let Some(cell) = self.shared.directory.by_id(id) else { return false };
-        cell.orders.send(Order::Renewed(identity)).await.is_ok()
+        cell.order(Order::Renewed(identity)).await.is_ok()
     }
 
     /// Ends all sessions whose claims are such, and tells how many there were. Their clients start over, and
@@ -99,7 +99,7 @@ impl ServerHandle {
         for cell in self.shared.directory.list() {
             if such(&cell.info.claims()) {
                 let message = "the session was revoked".to_owned();
-                revoked += usize::from(cell.orders.send(Order::End(message)).await.is_ok());
+                revoked += usize::from(cell.order(Order::End(message)).await.is_ok());
             }
         }
         revoked

@@ -95,7 +95,7 @@ impl ServerHandle {
 async fn scopes(cell: &SessionCell) -> Vec<Scope> {
     let (answer, scopes) = oneshot::channel();
     let asked = async {
-        cell.orders.send(Order::Describe(answer)).await.ok()?;
+        cell.order(Order::Describe(answer)).await.ok()?;
         scopes.await.ok()
     };
     timeout(TASK_WAIT, asked).await.ok().flatten().unwrap_or_default()

@@ -10,7 +10,7 @@ use jetstream_core::session::{FetchRecord, Record, ServerSession};
 use jetstream_core::wire::message::Dialect;
 use parking_lot::Mutex;
 use semver::Version;
-use tokio::sync::{OwnedMutexGuard, RwLock, mpsc};
+use tokio::sync::{OwnedMutexGuard, RwLock};
 use tokio::time::{Instant, sleep};
 
 use super::Shared;
@@ -18,7 +18,7 @@ use super::cell::SessionCell;
 use super::establish::ask;
 use super::request::{Admission, SessionFacts, SessionInfo, SessionRequest};
 use super::seats::Seats;
-use super::session_task::{ORDERS_MAX, SessionTask};
+use super::session_task::SessionTask;
 use crate::clock;
 use crate::storage::{Storage, StorageError, StorageHealth, StoredFetch, StoredSession, TokenHash};
 use crate::transport::ConnectInfo;
@@ -83,7 +83,7 @@ impl Keeper {
         server: &Arc<Shared>,
         token: &TokenHash,
         connect: ConnectInfo,
-    ) -> Result<Option<SessionTask>, StorageError> {
+    ) -> Result<Option<Box<SessionTask>>, StorageError> {
         let _waking = self.waking.read().await;
         let Some(stored) = self.storage.load_session(token).await? else { return Ok(None) };
         if stored.remaining_ms == 0 {
@@ -111,7 +111,7 @@ impl Keeper {
         server: &Arc<Shared>,
         facts: SessionFacts,
         stored: StoredSession,
-    ) -> Option<SessionTask> {
+    ) -> Option<Box<SessionTask>> {
         let (id, dialect, token) = (facts.id, facts.dialect, stored.token);
         let jitter_seed = getrandom::u64().ok()?;
         let (limits, mut outputs) = (server.limits.clone(), Vec::new());
@@ -124,16 +124,15 @@ impl Keeper {
             record(stored),
             &mut outputs,
         );
-        let (orders, receiver) = mpsc::channel(ORDERS_MAX);
         let (info, metrics) = (SessionInfo(Arc::new(facts)), server.metrics.clone());
         let seats = Seats::keep(server, &info);
         let machine = seats.share(machine);
-        let cell = SessionCell::new(info, token, machine, orders, metrics).with(outputs);
+        let cell = SessionCell::new(info, token, machine, metrics).with(outputs);
         let cell = Arc::new(cell);
         server
             .directory
             .insert(&cell, server.limits.sessions_max)
-            .then(|| SessionTask::new(cell, server.clone(), receiver).seated(seats))
+            .then(|| SessionTask::new(cell, server.clone()).seated(seats))
     }
 }
 

@@ -16,8 +16,10 @@ mod builder;
 mod handle;
 mod request;
 
+mod alarm;
 mod cell;
 mod establish;
+mod orders;
 mod outgoing;
 mod session_task;
 
@@ -208,8 +210,8 @@ async fn supervise(
         let mut going = JoinSet::new();
         for cell in server.directory.list() {
             going.spawn(async move {
-                if cell.orders.send(Order::GoAway).await.is_ok() {
-                    // The task lets go of its receiver when it has said goodbye.
+                if cell.order(Order::GoAway).await.is_ok() {
+                    // The task ends when it has said goodbye.
                     cell.orders.closed().await;
                 }
             });
@@ -223,9 +225,15 @@ async fn supervise(
         tracing::warn!("some sessions or requests took too long and are dropped");
     }
     api.into_iter().for_each(|api| api.abort());
-    let mut tasks = std::mem::take(&mut *server.tasks.lock());
-    // What is left belongs to connections without a session, and to those that linger.
-    tasks.shutdown().await;
+    // What is left belongs to connections without a session, and to those that linger. One that ends may
+    // have begun another.
+    loop {
+        let mut tasks = std::mem::take(&mut *server.tasks.lock());
+        if tasks.is_empty() {
+            break;
+        }
+        tasks.shutdown().await;
+    }
     phase.send_replace(Phase::Ended);
     tracing::info!("shut down");
 }

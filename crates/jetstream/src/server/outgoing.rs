@@ -1,7 +1,7 @@
 //! What a session asks of its scopes, in order, while a mailbox may be full.
 
 use std::collections::VecDeque;
-use std::future::pending;
+use std::task::{Context, Poll};
 
 use jetstream_core::ids::ScopeIndex;
 use tokio::sync::mpsc;
@@ -10,7 +10,6 @@ use crate::future::BoxFuture;
 use crate::scope::{Request, Scope};
 
 /// Requests on their way to scopes. They leave in order, also when they go to different scopes.
-#[derive(Default)]
 pub(super) struct Outgoing {
     requests: VecDeque<(Scope, ScopeIndex, Request)>,
     /// The wait for a place in the mailbox of the first request's scope. It is kept from one
@@ -20,6 +19,12 @@ pub(super) struct Outgoing {
 
 /// A place in a mailbox, or the news that its scope is closed.
 pub(super) type Place = Result<mpsc::OwnedPermit<Request>, mpsc::error::SendError<()>>;
+
+impl Default for Outgoing {
+    fn default() -> Self {
+        Self { requests: VecDeque::with_capacity(QUIET_CAPACITY), place: None }
+    }
+}
 
 impl Outgoing {
     pub(super) fn is_empty(&self) -> bool {
@@ -41,6 +46,9 @@ impl Outgoing {
         while self.place.is_none()
             && let Some((scope, index, request)) = self.requests.pop_front()
         {
+            if self.requests.is_empty() && self.requests.capacity() > QUIET_CAPACITY {
+                self.requests = VecDeque::with_capacity(QUIET_CAPACITY);
+            }
             match scope.try_send(request) {
                 Ok(()) => {}
                 Err(mpsc::error::TrySendError::Full(request)) => {
@@ -54,14 +62,11 @@ impl Outgoing {
     }
 
     /// The place that the first request waits for; never, if none waits.
-    pub(super) async fn place(&mut self) -> Place {
-        match &mut self.place {
-            Some(place) => place.await,
-            None => pending().await,
-        }
+    pub(super) fn poll_place(&mut self, context: &mut Context<'_>) -> Poll<Place> {
+        self.place.as_mut().map_or(Poll::Pending, |place| place.as_mut().poll(context))
     }
 
-    /// Uses the place that [`place`](Self::place) gave.
+    /// Uses the place that [`poll_place`](Self::poll_place) gave.
     ///
     /// # Errors
     ///
@@ -80,3 +85,7 @@ impl Outgoing {
         }
     }
 }
+
+/// For how many requests a session keeps room that has none: mostly there is one at a time, and idle sessions
+/// are many.
+const QUIET_CAPACITY: usize = 1;

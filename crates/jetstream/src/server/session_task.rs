@@ -5,24 +5,23 @@
 //! place in a scope's mailbox, and neither can wait for the other.
 
 use std::collections::HashMap;
-use std::future::{pending, poll_fn};
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use jetstream_core::ids::{ConnectionId, MemberId, MessageIndex, ScopeIndex};
 use jetstream_core::model::{ErrorCode, Rejection};
 use jetstream_core::session::{CloseReason, Input, Output};
 use jetstream_core::time::Millis;
-use tokio::sync::mpsc;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::{Sleep, sleep_until};
 
 use super::Shared;
-use super::cell::SessionCell;
+use super::cell::{Rest, SessionCell, Work};
 use super::establish::{goodbye, linger};
 use super::outgoing::{Outgoing, Place};
 use super::request::{FetchRequest, FetchVerdict};
@@ -52,7 +51,6 @@ pub(super) enum Order {
 pub(super) struct SessionTask {
     cell: Arc<SessionCell>,
     server: Arc<Shared>,
-    orders: mpsc::Receiver<Order>,
     connection: Option<Live>,
     /// The connection that the present one replaced, until it is closed.
     replaced: Option<Live>,
@@ -63,11 +61,13 @@ pub(super) struct SessionTask {
     memberships: HashMap<ScopeIndex, (Scope, MemberId)>,
     /// Requests to scopes. While there are any, no frames are read.
     outgoing: Outgoing,
-    /// The application's handlers at work.
-    handlers: JoinSet<(Asked, FetchVerdict)>,
+    /// The application's handlers at work, if any are.
+    handlers: Option<JoinSet<(Asked, FetchVerdict)>>,
     /// The session on its way into the store; its position then.
     saving: Option<BoxFuture<'static, Option<MessageIndex>>>,
     timer: Option<Timer>,
+    /// What to wait for when there is nothing to do.
+    rest: Rest,
     /// When what the client showed is no longer good.
     expiry: Option<Pin<Box<Sleep>>>,
     over: bool,
@@ -122,16 +122,18 @@ enum Event {
     Ended,
 }
 
+impl Drop for SessionTask {
+    fn drop(&mut self) {
+        self.cell.orders.close();
+    }
+}
+
 impl SessionTask {
-    pub(super) fn new(
-        cell: Arc<SessionCell>,
-        server: Arc<Shared>,
-        orders: mpsc::Receiver<Order>,
-    ) -> Self {
-        Self {
+    /// In a box: a future that holds it by value keeps room for it several times over.
+    pub(super) fn new(cell: Arc<SessionCell>, server: Arc<Shared>) -> Box<Self> {
+        Box::new(Self {
             cell,
             server,
-            orders,
             connection: None,
             replaced: None,
             accepted: None,
@@ -139,17 +141,18 @@ impl SessionTask {
             saving: None,
             memberships: HashMap::new(),
             outgoing: Outgoing::default(),
-            handlers: JoinSet::new(),
+            handlers: None,
             timer: None,
+            rest: Rest::default(),
             expiry: None,
             over: false,
             is_forgotten: false,
             seats: Seats::default(),
-        }
+        })
     }
 
     /// The same, with what the session takes up beside itself.
-    pub(super) fn seated(mut self, seats: Seats) -> Self {
+    pub(super) fn seated(mut self: Box<Self>, seats: Seats) -> Box<Self> {
         self.seats = seats;
         self
     }
@@ -173,7 +176,7 @@ impl SessionTask {
     }
 
     /// Runs the session to its end. A mistake of ours ends this session and no other.
-    pub(super) async fn run_to_end(mut self) {
+    pub(super) async fn run_to_end(mut self: Box<Self>) {
         let session = self.cell.info.id();
         tracing::debug!(%session, "session begun");
         if let Err(panic) = catch_panic(self.run()).await {
@@ -186,9 +189,9 @@ impl SessionTask {
             && let Some(keeper) = &self.server.keeper
         {
             or_done(self.saving.take()).await;
-            keeper.forget(session).await;
+            Box::pin(keeper.forget(session)).await;
         }
-        self.leave().await;
+        Box::pin(self.leave()).await;
         tracing::debug!(%session, "session ended");
     }
 
@@ -209,7 +212,8 @@ impl SessionTask {
                 }
                 Event::Order(Order::GoAway) => {
                     self.settle();
-                    self.go_away().await;
+                    // Boxed like the other ends: the running session needs no room for it.
+                    Box::pin(self.go_away()).await;
                     break;
                 }
                 Event::Verdict(asked, verdict) => self.handle_verdict(asked, verdict),
@@ -239,37 +243,59 @@ impl SessionTask {
     /// Waits for whatever comes first. Frames come last: a client that sends without end must not keep the
     /// others waiting.
     async fn next_event(&mut self) -> Event {
-        let reads = self.outgoing.is_empty() && self.cell.wants_frames();
-        let full = self.cell.full_sink();
-        let Self { cell, orders, connection, outgoing, handlers, saving, timer, expiry, .. } = self;
-        tokio::select! {
-            biased;
-            Some(order) = orders.recv() => Event::Order(order),
-            Some(verdict) = handlers.join_next(), if !handlers.is_empty() => match verdict {
-                Ok((asked, verdict)) => Event::Verdict(asked, verdict),
+        poll_fn(|context| self.poll_event(context)).await
+    }
+
+    /// Asks one after the other. By hand, since most of them are not there most of the time, and this is
+    /// gone through twice for each frame of each client.
+    fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Event> {
+        if let Poll::Ready(order) = self.cell.poll_woken(context) {
+            return Poll::Ready(order.map_or(Event::Woken, Event::Order));
+        }
+        if let Some(handlers) = &mut self.handlers {
+            match handlers.poll_join_next(context) {
+                Poll::Ready(Some(Ok((asked, verdict)))) => {
+                    return Poll::Ready(Event::Verdict(asked, verdict));
+                }
                 // Handlers catch their panics, and nobody cancels them.
-                Err(_) => Event::Woken,
-            },
-            position = or_never(saving.as_mut()) => {
-                *saving = None;
-                Event::Saved(position)
+                Poll::Ready(Some(Err(_))) => return Poll::Ready(Event::Woken),
+                Poll::Ready(None) => self.handlers = None,
+                Poll::Pending => {}
             }
-            place = outgoing.place() => Event::Place(place),
-            () = poll_fn(|context| match &full {
-                Some(sink) => sink.poll_writable(context),
-                None => Poll::Pending,
-            }) => Event::Writable,
-            () = cell.wake.notified() => Event::Woken,
-            () = or_never(expiry.as_mut().map(|expiry| expiry.as_mut())) => Event::Expired,
-            () = or_never(timer.as_mut().map(|timer| timer.sleep.as_mut())) => Event::Time,
-            received = poll_fn(|context| match connection {
-                Some(connection) if reads => connection.source.poll_frame(context),
-                _ => Poll::Pending,
-            }) => match received {
-                Received::Frame(text) => Event::Frame(text),
-                Received::Overhead(bytes) => Event::Overhead(bytes),
-                Received::Ended => Event::Ended,
-            },
+        }
+        if let Some(saving) = &mut self.saving
+            && let Poll::Ready(position) = saving.as_mut().poll(context)
+        {
+            self.saving = None;
+            return Poll::Ready(Event::Saved(position));
+        }
+        if let Poll::Ready(place) = self.outgoing.poll_place(context) {
+            return Poll::Ready(Event::Place(place));
+        }
+        if let Some(sink) = &self.rest.full
+            && sink.poll_writable(context).is_ready()
+        {
+            return Poll::Ready(Event::Writable);
+        }
+        if let Some(expiry) = &mut self.expiry
+            && expiry.as_mut().poll(context).is_ready()
+        {
+            return Poll::Ready(Event::Expired);
+        }
+        if let Some(timer) = &mut self.timer
+            && timer.sleep.as_mut().poll(context).is_ready()
+        {
+            return Poll::Ready(Event::Time);
+        }
+        match &mut self.connection {
+            Some(connection) if self.rest.takes_frames && self.outgoing.is_empty() => {
+                connection.source.poll_frame(context).map(|received| match received {
+                    Received::Frame(text) => Event::Frame(text),
+                    Received::Overhead(bytes) => Event::Overhead(bytes),
+                    Received::Ended => Event::Ended,
+                })
+            }
+            _ => Poll::Pending,
         }
     }
 
@@ -289,7 +315,7 @@ impl SessionTask {
     }
 
     /// The same, but over at a moment, as [`end_at`](Self::end_at) has it.
-    pub(super) fn ending_at(mut self, seconds: Option<u64>) -> Self {
+    pub(super) fn ending_at(mut self: Box<Self>, seconds: Option<u64>) -> Box<Self> {
         self.end_at(seconds);
         self
     }
@@ -372,26 +398,26 @@ impl SessionTask {
 
     /// Carries out everything that the last event has brought about.
     fn settle(&mut self) {
-        if let Some(panic) = self.cell.take_broken() {
-            // A scope's task has caught it; it is ours to fall.
-            std::panic::resume_unwind(Box::new(panic));
-        }
         let now = clock::now();
         if self.timer.as_ref().is_some_and(|timer| timer.at <= now.mono) {
             self.timer = None;
         }
-        self.cell.tick(now);
         loop {
-            let outputs = self.cell.take_outputs();
-            if outputs.is_empty() && !self.post() {
+            let Work { outputs, closed, broken } = self.cell.work(now);
+            if let Some(panic) = broken {
+                // A scope's task has caught it; it is ours to fall.
+                std::panic::resume_unwind(Box::new(panic));
+            }
+            let is_done = outputs.is_empty() && !self.post();
+            outputs.into_iter().for_each(|output| self.carry_out(output));
+            for index in closed {
+                self.memberships.remove(&index);
+            }
+            if is_done {
                 break;
             }
-            outputs.into_iter().for_each(|output| self.carry_out(output));
         }
-        for index in self.cell.take_closed() {
-            self.memberships.remove(&index);
-        }
-        self.cell.send_all(clock::now());
+        self.rest = self.cell.rest(now);
         self.arm();
     }
 
@@ -434,7 +460,7 @@ impl SessionTask {
     /// Asks the application, in a task of its own: it may take its time, and it may panic.
     fn ask(&mut self, asked: Asked, fetch: FetchRequest) {
         let server = self.server.clone();
-        self.handlers.spawn(async move {
+        self.handlers.get_or_insert_default().spawn(async move {
             let Some(on_fetch) = &server.handlers.on_fetch else {
                 return (asked, fetch.deny("No such scope"));
             };
@@ -515,7 +541,7 @@ impl SessionTask {
     /// is left alone: deadlines mostly move away, and waking once for nothing is cheaper than setting
     /// the timer anew with every frame.
     fn arm(&mut self) {
-        let Some(at) = self.cell.arm() else { return };
+        let Some(at) = self.rest.deadline else { return };
         if self.timer.as_ref().is_none_or(|timer| timer.at > at) {
             self.timer = Some(Timer { at, sleep: Box::pin(sleep_until(clock::instant(at))) });
         }
@@ -560,14 +586,6 @@ impl SessionTask {
     }
 }
 
-/// The future's output, if there is a future.
-async fn or_never<F: Future + Unpin>(future: Option<F>) -> F::Output {
-    match future {
-        Some(future) => future.await,
-        None => pending().await,
-    }
-}
-
 /// Waits for a future, if there is one.
 async fn or_done<F: Future + Unpin>(future: Option<F>) {
     if let Some(future) = future {
@@ -577,6 +595,3 @@ async fn or_done<F: Future + Unpin>(future: Option<F>) {
 
 /// A credential that is good for longer than this, ten years in seconds, is good for as long as its session.
 const END_WAIT_SECONDS_MAX: f64 = 315_360_000.0;
-
-/// How many orders wait for a session. Beyond it, connections that name its token wait.
-pub(super) const ORDERS_MAX: usize = 8;

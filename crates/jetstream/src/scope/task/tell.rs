@@ -71,11 +71,11 @@ impl ScopeTask {
             }
             let Some(body) = bodies.get(member.dialect) else { continue };
             let delivery = Delivery::Sync { revision, body: body.clone() };
-            member.recipient.deliver(now, member.index, delivery);
             if self.is_single {
                 // The session is at hand now; a second round would have to fetch it from memory again.
-                member.recipient.flush(now);
+                member.recipient.send(now, member.index, delivery);
             } else {
+                member.recipient.deliver(now, member.index, delivery);
                 member.touch(*id, &mut self.touched);
             }
             deliveries += 1;

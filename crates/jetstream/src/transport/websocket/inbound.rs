@@ -21,6 +21,10 @@ pub(super) struct SocketSource<R> {
     socket: R,
     sink: Arc<dyn ControlSink>,
     reader: Reader,
+    /// How many bytes the decoder was given beyond the messages that it has made of them.
+    undecoded: usize,
+    /// The decoder holds a pong that the sink has no room for.
+    owes_pong: bool,
     message_bytes_max: usize,
     /// How many bytes were read beside those that came out as texts.
     beside: usize,
@@ -28,8 +32,9 @@ pub(super) struct SocketSource<R> {
     overhead: usize,
 }
 
-/// A connection that has never spoken keeps no buffers: ten thousand of them should cost nothing.
+/// A connection that is silent keeps no buffers: ten thousand of them should cost nothing.
 enum Reader {
+    /// What was read and not decoded: mostly nothing.
     Silent(Vec<u8>),
     Speaking(Box<WebSocketContext>),
 }
@@ -43,7 +48,16 @@ impl<R: AsyncRead + Send + Unpin> SocketSource<R> {
         message_bytes_max: usize,
     ) -> Self {
         let reader = Reader::Silent(already_read.to_vec());
-        Self { socket, sink, reader, message_bytes_max, beside: 0, overhead: 0 }
+        Self {
+            socket,
+            sink,
+            reader,
+            undecoded: 0,
+            owes_pong: false,
+            message_bytes_max,
+            beside: 0,
+            overhead: 0,
+        }
     }
 
     /// The decoder, made when the first bytes have come; `None` if none came before the end.
@@ -66,6 +80,7 @@ impl<R: AsyncRead + Send + Unpin> SocketSource<R> {
             .max_frame_size(Some(self.message_bytes_max));
         let already_read = std::mem::take(already_read);
         self.beside += already_read.len();
+        self.undecoded = already_read.len();
         self.reader = Reader::Speaking(Box::new(WebSocketContext::from_partially_read(
             already_read,
             Role::Server,
@@ -78,14 +93,24 @@ impl<R: AsyncRead + Send + Unpin> SocketSource<R> {
         let Reader::Speaking(websocket) = &mut self.reader else {
             return Err(Error::AlreadyClosed);
         };
-        let beside = &mut self.beside;
-        let mut stream = Duplex { socket: &mut self.socket, sink: &*self.sink, context, beside };
-        let message = websocket.read(&mut stream)?;
-        if matches!(message, Message::Close(_)) {
+        let mut read = 0;
+        let mut stream = Duplex {
+            socket: &mut self.socket,
+            sink: &*self.sink,
+            context,
+            read: &mut read,
+            owes_pong: &mut self.owes_pong,
+        };
+        let message = websocket.read(&mut stream);
+        if matches!(message, Ok(Message::Close(_))) {
             // The echo leaves now; nobody may ask for another frame. That it says "closed" is no news.
             let _ = websocket.flush(&mut stream);
             self.sink.finish();
         }
+        self.beside += read;
+        self.undecoded += read;
+        let message = message?;
+        self.undecoded = self.undecoded.saturating_sub(masked_frame_length(message.len()));
         Ok(message)
     }
 
@@ -100,6 +125,14 @@ impl<R: AsyncRead + Send + Unpin> SocketSource<R> {
         self.beside = self.beside.saturating_sub(text.len());
         if self.beside > BESIDE_BYTES_MAX {
             self.overhead = std::mem::take(&mut self.beside);
+        }
+    }
+
+    /// Lets go of the decoder and its buffers if there is nothing in them. In one that has met a message in
+    /// pieces something seems to be left for ever: it is kept.
+    fn fall_silent(&mut self) {
+        if self.undecoded == 0 && !self.owes_pong {
+            self.reader = Reader::Silent(Vec::new());
         }
     }
 
@@ -136,6 +169,7 @@ impl<R: AsyncRead + Send + Unpin> FrameSource for SocketSource<R> {
                 Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
                     // A pong may wait for room that nobody else waits for.
                     let _ = self.sink.poll_writable(context);
+                    self.fall_silent();
                     return Poll::Pending;
                 }
                 Err(Error::Utf8(_)) => self.refuse(CODE_NO_UTF8, "the frame is no UTF-8"),
@@ -169,6 +203,16 @@ impl<R: AsyncRead + Send + Unpin> FrameSource for SocketSource<R> {
     }
 }
 
+/// How long a frame of a client is at least that has so much payload: header, mask, payload.
+fn masked_frame_length(payload: usize) -> usize {
+    let extended_length = match payload {
+        0..126 => 0,
+        126..65_536 => 2,
+        _ => 8,
+    };
+    2 + extended_length + 4 + payload
+}
+
 fn text(bytes: Bytes) -> Option<FrameText> {
     Utf8Bytes::try_from(bytes).ok().map(FrameText::from)
 }
@@ -179,7 +223,9 @@ struct Duplex<'a, 'b, R> {
     sink: &'a dyn ControlSink,
     context: &'a mut Context<'b>,
     /// Counts what is read.
-    beside: &'a mut usize,
+    read: &'a mut usize,
+    /// Notes whether something is still to be written.
+    owes_pong: &'a mut bool,
 }
 
 impl<R: AsyncRead + Unpin> Read for Duplex<'_, '_, R> {
@@ -187,7 +233,7 @@ impl<R: AsyncRead + Unpin> Read for Duplex<'_, '_, R> {
         let mut buffer = ReadBuf::new(buffer);
         match Pin::new(&mut *self.socket).poll_read(self.context, &mut buffer) {
             Poll::Ready(Ok(())) => {
-                *self.beside += buffer.filled().len();
+                *self.read += buffer.filled().len();
                 Ok(buffer.filled().len())
             }
             Poll::Ready(Err(error)) => Err(error),
@@ -199,11 +245,8 @@ impl<R: AsyncRead + Unpin> Read for Duplex<'_, '_, R> {
 impl<R> Write for Duplex<'_, '_, R> {
     /// Takes all or nothing, so that a control frame never stands in the middle of another frame.
     fn write(&mut self, frames: &[u8]) -> io::Result<usize> {
-        if self.sink.send_control(frames) {
-            Ok(frames.len())
-        } else {
-            Err(io::ErrorKind::WouldBlock.into())
-        }
+        *self.owes_pong = !self.sink.send_control(frames);
+        if !*self.owes_pong { Ok(frames.len()) } else { Err(io::ErrorKind::WouldBlock.into()) }
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -28,7 +28,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::inbound::SocketSource;
-use super::outbound::SocketSink;
+use super::outbound::{SocketReader, SocketSink};
 use super::tls::TaskSink;
 use super::{HttpHandler, Options, upgrade};
 use crate::future::BoxFuture;
@@ -244,8 +244,8 @@ type Halves = (Box<dyn FrameSource>, Arc<dyn FrameSink>);
 impl Socket for TcpStream {
     fn halves(upgraded: Upgraded, message_bytes_max: usize) -> Halves {
         let (stream, read) = parts::<Self>(upgraded);
-        let (reading, writing) = stream.into_split();
-        let sink = SocketSink::new(writing);
+        let sink = SocketSink::new(stream);
+        let reading = SocketReader(sink.clone());
         let source = SocketSource::new(reading, sink.clone(), &read, message_bytes_max);
         (Box::new(source), sink)
     }

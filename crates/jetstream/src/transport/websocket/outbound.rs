@@ -6,58 +6,67 @@
 //! close frames of the reading half join the same queue.
 
 use std::io::{self, IoSlice};
+use std::net::Shutdown;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use parking_lot::Mutex;
 use smallvec::SmallVec;
-use tokio::net::tcp::OwnedWriteHalf;
+use socket2::SockRef;
+use tokio::io::{AsyncRead, Interest, ReadBuf};
+use tokio::net::TcpStream;
 
 use super::encode::{Header, close_frame};
 use super::waiting::Waiting;
 use crate::transport::{FramePart, FrameSink, Sent};
 
-/// The writing half of a connection over plain TCP.
-pub(super) struct SocketSink(Mutex<Outbound>);
+/// A connection over plain TCP: its writing half, and the socket that the reading half shares with it.
+///
+/// In one piece, because a change that goes to a thousand members looks at a thousand of these, none of
+/// which is in the processor's caches.
+pub(super) struct SocketSink {
+    outbound: Mutex<Outbound>,
+    socket: TcpStream,
+}
 
+#[derive(Default)]
 struct Outbound {
-    /// `None` once the connection is gone or closed by us. Dropping this half tells the client that
-    /// nothing more will come, while what it still sends can be read.
-    socket: Option<OwnedWriteHalf>,
-    /// What the socket did not take.
-    waiting: Waiting,
+    /// The connection is gone or closed by us. What the client still sends can be read.
+    ended: bool,
     /// A close frame is sent or waits: nothing may follow it.
     closing: bool,
+    /// What the socket did not take; mostly nothing.
+    waiting: Option<Box<Waiting>>,
 }
 
 impl SocketSink {
-    pub(super) fn new(socket: OwnedWriteHalf) -> Arc<Self> {
-        let (socket, waiting) = (Some(socket), Waiting::default());
-        Arc::new(Self(Mutex::new(Outbound { socket, waiting, closing: false })))
+    pub(super) fn new(socket: TcpStream) -> Arc<Self> {
+        Arc::new(Self { outbound: Mutex::default(), socket })
     }
 }
 
 impl FrameSink for SocketSink {
     fn send(&self, parts: &[FramePart<'_>]) -> Sent {
-        let mut outbound = self.0.lock();
-        if outbound.closing || outbound.socket.is_none() {
+        let mut outbound = self.outbound.lock();
+        if outbound.closing || outbound.ended {
             return Sent::Closed;
         }
         let header = Header::text(parts.iter().map(|part| part.as_str().len()).sum());
-        outbound.write(header.as_bytes(), parts);
+        outbound.write(&self.socket, header.as_bytes(), parts);
         outbound.state()
     }
 
     fn poll_writable(&self, context: &mut Context<'_>) -> Poll<()> {
-        self.0.lock().poll_drain(context)
+        self.outbound.lock().poll_drain(&self.socket, context)
     }
 
     fn close(&self, code: u16, reason: &str) {
-        let mut outbound = self.0.lock();
+        let mut outbound = self.outbound.lock();
         if !outbound.closing {
-            outbound.write(&close_frame(code, reason), &[]);
+            outbound.write(&self.socket, &close_frame(code, reason), &[]);
             outbound.closing = true;
-            outbound.finish_when_drained();
+            outbound.finish_when_drained(&self.socket);
         }
     }
 }
@@ -73,67 +82,82 @@ pub(super) trait ControlSink: FrameSink {
 
 impl ControlSink for SocketSink {
     fn send_control(&self, frames: &[u8]) -> bool {
-        let mut outbound = self.0.lock();
+        let mut outbound = self.outbound.lock();
         // After our close frame nothing may follow, and a pong to nobody is no loss.
-        if outbound.closing || outbound.socket.is_none() {
+        if outbound.closing || outbound.ended {
             return true;
         }
-        if outbound.waiting.byte_length() + frames.len() > CONTROL_WAITING_BYTES_MAX {
+        let waiting = outbound.waiting.as_ref().map_or(0, |waiting| waiting.byte_length());
+        if waiting + frames.len() > CONTROL_WAITING_BYTES_MAX {
             return false;
         }
-        outbound.write(frames, &[]);
+        outbound.write(&self.socket, frames, &[]);
         true
     }
 
     fn finish(&self) {
-        let mut outbound = self.0.lock();
+        let mut outbound = self.outbound.lock();
         outbound.closing = true;
-        outbound.finish_when_drained();
+        outbound.finish_when_drained(&self.socket);
     }
 }
 
 impl Outbound {
     fn state(&self) -> Sent {
-        match &self.socket {
-            None => Sent::Closed,
-            Some(_) if self.waiting.is_empty() => Sent::Room,
+        match &self.waiting {
+            _ if self.ended => Sent::Closed,
+            None => Sent::Room,
             Some(_) => Sent::Full,
         }
     }
 
     /// Writes as much as the socket takes and keeps the rest.
-    fn write(&mut self, head: &[u8], parts: &[FramePart<'_>]) {
+    fn write(&mut self, socket: &TcpStream, head: &[u8], parts: &[FramePart<'_>]) {
+        let length: usize = parts.iter().map(|part| part.as_str().len()).sum();
         let mut written = 0;
-        if self.waiting.is_empty() {
-            let length: usize = parts.iter().map(|part| part.as_str().len()).sum();
+        if self.waiting.is_none() {
             let taken = if length <= JOINED_BYTES_MAX {
-                self.write_joined(head, parts)
+                self.write_joined(socket, head, parts)
             } else {
-                self.write_parts(head, parts)
+                self.write_parts(socket, head, parts)
             };
             match taken {
+                Some(count) if count == head.len() + length => return,
                 Some(count) => written = count,
                 None => return,
             }
         }
-        self.waiting.keep(head, parts, written);
+        self.waiting.get_or_insert_default().keep(head, parts, written);
     }
 
     /// Writes a short frame in one piece. This is the way of almost every frame, and there a plain write
     /// costs the kernel less than a list of parts costs, by more than the copying.
-    fn write_joined(&mut self, head: &[u8], parts: &[FramePart<'_>]) -> Option<usize> {
+    fn write_joined(
+        &mut self,
+        socket: &TcpStream,
+        head: &[u8],
+        parts: &[FramePart<'_>],
+    ) -> Option<usize> {
         let mut bytes: SmallVec<[u8; JOINED_BYTES_MAX + 16]> = SmallVec::from_slice(head);
         parts.iter().for_each(|part| bytes.extend_from_slice(part.as_str().as_bytes()));
-        self.try_write(|socket| socket.try_write(&bytes))
+        // Past what the runtime knows of the socket: as long as nothing waits nobody needs to know whether it
+        // is writable, and looking costs more than the call.
+        self.taken(socket, || SockRef::from(socket).send(&bytes))
     }
 
-    fn write_parts(&mut self, head: &[u8], parts: &[FramePart<'_>]) -> Option<usize> {
+    fn write_parts(
+        &mut self,
+        socket: &TcpStream,
+        head: &[u8],
+        parts: &[FramePart<'_>],
+    ) -> Option<usize> {
         let mut slices: SmallVec<[IoSlice<'_>; 16]> = SmallVec::new();
         slices.push(IoSlice::new(head));
         slices.extend(parts.iter().map(|part| IoSlice::new(part.as_str().as_bytes())));
         let (mut rest, mut written) = (&mut slices[..], 0);
         while !rest.is_empty() {
-            let count = self.try_write(|socket| socket.try_write_vectored(rest))?;
+            let some = &rest[..rest.len().min(SLICES_MAX)];
+            let count = self.taken(socket, || SockRef::from(socket).send_vectored(some))?;
             if count == 0 {
                 break;
             }
@@ -144,58 +168,103 @@ impl Outbound {
     }
 
     /// How many bytes the socket took, 0 if it takes none now; `None`: the connection is gone.
-    fn try_write(&mut self, write: impl Fn(&OwnedWriteHalf) -> io::Result<usize>) -> Option<usize> {
+    fn taken(
+        &mut self,
+        socket: &TcpStream,
+        write: impl Fn() -> io::Result<usize>,
+    ) -> Option<usize> {
         loop {
-            match write(self.socket.as_ref()?) {
+            match write() {
                 Ok(count) if count > 0 => return Some(count),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Some(0),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Ok(_) | Err(_) => {
-                    self.abandon();
+                    self.end(socket);
                     return None;
                 }
             }
         }
     }
 
-    fn poll_drain(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        while !self.waiting.is_empty() {
-            let waiting = std::mem::take(&mut self.waiting);
+    fn poll_drain(&mut self, socket: &TcpStream, context: &mut Context<'_>) -> Poll<()> {
+        while let Some(mut waiting) = self.waiting.take() {
             let slices = waiting.slices();
-            let written = self.try_write(|socket| socket.try_write_vectored(&slices));
+            // By way of the runtime, which notes that the socket is full and wakes us when it is not.
+            let Some(written) = self.taken(socket, || socket.try_write_vectored(&slices)) else {
+                break;
+            };
             drop(slices);
-            let Some(written) = written else { break };
-            self.waiting = waiting;
-            self.waiting.advance(written);
-            if written == 0
-                && let Some(socket) = &self.socket
-            {
-                match socket.as_ref().poll_write_ready(context) {
-                    Poll::Pending => return Poll::Pending,
-                    Poll::Ready(Ok(())) => {}
-                    Poll::Ready(Err(_)) => self.abandon(),
-                }
+            waiting.advance(written);
+            if !waiting.is_empty() {
+                self.waiting = Some(waiting);
+            }
+            if written == 0 && ready!(socket.poll_write_ready(context)).is_err() {
+                self.end(socket);
             }
         }
-        self.finish_when_drained();
+        self.finish_when_drained(socket);
         Poll::Ready(())
     }
 
-    fn finish_when_drained(&mut self) {
-        if self.closing && self.waiting.is_empty() {
-            self.socket = None;
+    fn finish_when_drained(&mut self, socket: &TcpStream) {
+        if self.closing && self.waiting.is_none() {
+            self.end(socket);
         }
     }
 
-    /// The connection is gone: nothing that waits will ever be sent.
-    fn abandon(&mut self) {
-        self.socket = None;
-        self.waiting = Waiting::default();
+    /// Nothing that waits will ever be sent, and the client is told that nothing more comes.
+    fn end(&mut self, socket: &TcpStream) {
+        self.waiting = None;
+        if !std::mem::replace(&mut self.ended, true) {
+            // Fails where the connection is gone, and then there is nobody to tell.
+            let _ = SockRef::from(socket).shutdown(Shutdown::Write);
+        }
+    }
+}
+
+/// The reading half.
+pub(super) struct SocketReader(pub(super) Arc<SocketSink>);
+
+impl AsyncRead for SocketReader {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let socket = &self.0.socket;
+        loop {
+            ready!(socket.poll_read_ready(context))?;
+            let room = buffer.remaining();
+            let mut read = None;
+            let asked = socket.try_io(Interest::READABLE, || {
+                let count =
+                    io::Read::read(&mut &*SockRef::from(socket), buffer.initialize_unfilled())?;
+                read = Some(count);
+                // A socket that does not fill the buffer is empty: the runtime need not find that out by
+                // asking once more.
+                match 0 < count && count < room {
+                    true => Err(io::ErrorKind::WouldBlock.into()),
+                    false => Ok(()),
+                }
+            });
+            match (read, asked) {
+                (Some(count), _) => {
+                    buffer.advance(count);
+                    return Poll::Ready(Ok(()));
+                }
+                (None, Err(error)) if error.kind() == io::ErrorKind::WouldBlock => {}
+                (None, Err(error)) => return Poll::Ready(Err(error)),
+                (None, Ok(())) => return Poll::Ready(Ok(())),
+            }
+        }
     }
 }
 
 /// Frames up to this length are put together before they are written.
 const JOINED_BYTES_MAX: usize = 2 << 10;
+
+/// How many parts go into one write. The system refuses more than a thousand.
+const SLICES_MAX: usize = 256;
 
 /// How many bytes may wait when a pong is to join them. A client that pings without reading gets no
 /// more pongs than this.
