@@ -91,6 +91,7 @@ async fn open(config: &Config) -> io::Result<Option<(Kept, Option<Control>)>> {
         OpenError::Unfit(error) => io::Error::other(error),
     })?;
     let Some(kept) = kept else { return Ok(None) };
+    tracing::info!(schema = kept.evolution.present().0.0, "the store is open");
     for change in &kept.changes {
         tracing::info!(%change, "the models have changed");
     }

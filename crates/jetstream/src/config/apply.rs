@@ -132,7 +132,10 @@ impl Config {
 
     /// The same over a store that is open, with its scopes and with the sessions of the clients.
     pub fn server_over(&self, kept: &Kept) -> ServerBuilder {
-        self.server_of(kept.scopes.clone()).storage(kept.storage.clone())
+        let (present, _) = kept.evolution.present();
+        let models = self.storage.original_models.unwrap_or(present);
+        let server = self.server_of(kept.scopes.clone()).storage(kept.storage.clone());
+        server.original_models(models)
     }
 
     fn server_of(&self, scopes: Scopes) -> ServerBuilder {
@@ -179,6 +182,15 @@ impl Config {
         let Some(storage) = self.storage.open(notifies).await? else { return Ok(None) };
         let stored = storage.schemas().await?;
         let step = Evolution::step(&stored, &self.schema, &self.migrations)?;
+        if let Some(models) = self.storage.original_models
+            && step.evolution.schema(models).is_none()
+        {
+            let (last, _) = step.evolution.present();
+            return Err(OpenError::Storage(StorageError::Unfit(format!(
+                "storage.original_models is {}, and the store's schemas are 1 to {}",
+                models.0, last.0
+            ))));
+        }
         if let Some(schema) = step.add {
             storage.add_schema(schema).await?;
         }

@@ -41,7 +41,7 @@ use crate::procedure::RequestTemplate;
 use crate::scope::Template;
 #[cfg(feature = "postgres")]
 use crate::storage::PostgresAddress;
-use crate::storage::{Migrations, Retention};
+use crate::storage::{Migrations, Retention, SchemaVersion};
 use mistake::{Collector, Origin, Place, Source, Sources};
 
 /// Everything that a configuration file says, checked.
@@ -111,6 +111,9 @@ pub struct StorageConfig {
     pub postgres: Option<PostgresAddress>,
     /// How much of the past is kept; `None`: as much as the store keeps by itself.
     pub retention: Option<Retention>,
+    /// The models that clients of the original are taken to know, by their number in the store; `None`: the
+    /// present ones.
+    pub original_models: Option<SchemaVersion>,
     /// The file by which commands find the running server; `None`: they do not.
     pub control: Option<PathBuf>,
 }

@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::calls::Actions;
+use super::outdated::Outdated;
 use super::store::Store;
 use super::task::{Idle, ScopeTask};
 use super::{Phase, Scope, Shared, Status};
@@ -133,7 +134,16 @@ impl ScopeBuilder {
     }
 
     /// The scope. Its task begins with the first use.
-    pub fn build(self) -> Scope {
+    pub fn build(mut self) -> Scope {
+        if let Some(evolution) = &self.evolution {
+            let access = self.options.access.take();
+            let (rules, scope) =
+                access.map_or((None, None), |access| (Some(access.policy), Some(access.scope)));
+            self.options.access = Outdated::over(rules, evolution).map(|policy| {
+                let facts = || ScopeFacts { name: self.name.clone(), params: BTreeMap::new() };
+                Access { policy, scope: scope.unwrap_or_else(|| Arc::new(facts())) }
+            });
+        }
         let limits = &self.options.limits;
         let (mailbox, requests) =
             mpsc::channel(limits.mailbox_requests_max.clamp(1, Semaphore::MAX_PERMITS));

@@ -11,6 +11,7 @@ mod calls;
 mod changes;
 mod feed;
 mod handout;
+pub(crate) mod outdated;
 mod registry;
 mod state;
 mod store;

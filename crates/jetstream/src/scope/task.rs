@@ -31,6 +31,7 @@ use tokio::time::Instant;
 
 use super::calls::{Actions, Calls};
 use super::handout;
+use super::outdated::with_models;
 use super::store::{News, Store};
 use super::{Answer, Joining, LookAt, Phase, Recipient, Request, ScopeError, Status};
 use crate::clock;
@@ -373,8 +374,10 @@ impl ScopeTask {
                 Input::Leave { member }
             }
             Request::Claims { member, claims } => {
+                let mut claims = claims;
                 // A scope that is rebuilt must not give back rights that were taken away.
                 if let Some(known) = self.members.get_mut(&member) {
+                    claims = with_models(&claims, known.recipient.session());
                     known.claims = claims.clone();
                 }
                 Input::Claims { member, claims }
@@ -427,6 +430,7 @@ impl ScopeTask {
 
     fn join(&mut self, joining: Joining) -> Input {
         let Joining { member, session, dialect, claims, index, recipient } = joining;
+        let claims = with_models(&claims, recipient.session());
         let _counted = Counted::new(&self.metrics.members);
         let (informed, touched) = (false, false);
         let joined = Member {

@@ -14,7 +14,7 @@ use crate::authentication::{Authenticator, Identity};
 use crate::future::BoxFuture;
 use crate::metrics::Metrics;
 use crate::scope::Scopes;
-use crate::storage::Storage;
+use crate::storage::{SchemaVersion, Storage};
 use crate::transport::Transport;
 
 /// Describes a server: [`Server::builder`](super::Server::builder).
@@ -133,6 +133,15 @@ impl ServerBuilder {
     #[must_use]
     pub fn storage(mut self, storage: Arc<dyn Storage>) -> Self {
         self.storage = Some(storage);
+        self
+    }
+
+    /// Which models clients of the original are taken to know that do not say it with the parameter `schema`, by
+    /// their number in the store. It is kept with their sessions: when the models have changed, those who come
+    /// back are told what they know, and nothing else. Usually these are the models of the scopes.
+    #[must_use]
+    pub const fn original_models(mut self, models: SchemaVersion) -> Self {
+        self.handlers.original_models = Some(models);
         self
     }
 

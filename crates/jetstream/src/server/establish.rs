@@ -109,7 +109,7 @@ async fn handshake(server: Arc<Shared>, connection: Connection) {
             None => continue,
             Some(HandshakeOutput::Close(reason)) => break reason,
             Some(HandshakeOutput::Create { params, version, dialect }) => {
-                (params, version, dialect)
+                (server.handlers.with_models(params, dialect), version, dialect)
             }
         };
         let request = SessionRequest { connect: info.clone(), params, version, is_restored: false };

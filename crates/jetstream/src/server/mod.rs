@@ -40,13 +40,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jetstream_core::limits::Limits;
+use jetstream_core::wire::message::Dialect;
 use parking_lot::Mutex;
+use serde_json::{Map, Value};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
 use crate::future::BoxFuture;
 use crate::metrics::Metrics;
+use crate::scope::outdated;
+use crate::storage::SchemaVersion;
 use crate::transport::{Environment, Listener};
 
 use directory::Directory;
@@ -94,6 +98,19 @@ struct Shared {
 struct Handlers {
     on_session: Option<Handler<SessionRequest, SessionVerdict>>,
     on_fetch: Option<Handler<FetchRequest, FetchVerdict>>,
+    /// Which models clients of the original know that do not say it.
+    original_models: Option<SchemaVersion>,
+}
+
+impl Handlers {
+    /// The parameters of a new session, with the models that its client knows: after the models have changed and
+    /// the server has been started anew, that is what it still knows.
+    fn with_models(&self, mut params: Map<String, Value>, dialect: Dialect) -> Map<String, Value> {
+        if let Some(models) = self.original_models.filter(|_| dialect < Dialect::V1) {
+            params.entry(outdated::PARAMETER).or_insert_with(|| models.0.into());
+        }
+        params
+    }
 }
 
 type Handler<Q, A> = Box<dyn Fn(Q) -> BoxFuture<'static, A> + Send + Sync>;

@@ -23,10 +23,16 @@ pub(crate) struct Peer {
 
 impl Peer {
     pub(crate) fn connect(address: &str) -> Self {
+        Self::connect_with(address, json!({}))
+    }
+
+    pub(crate) fn connect_with(address: &str, params: Value) -> Self {
         let socket = open(address, "/");
         let (waiting, sent) = (VecDeque::new(), Vec::new());
         let mut peer = Self { socket, waiting, index: 0, received: 0, sent, token: String::new() };
-        peer.send(json!({"type": "SessionCreate", "index": 0, "params": {}, "version": "0.2.0"}));
+        peer.send(
+            json!({"type": "SessionCreate", "index": 0, "params": params, "version": "0.2.0"}),
+        );
         let reply = peer.next();
         peer.token = reply["sessionToken"].as_str().expect("a token").to_owned();
         peer

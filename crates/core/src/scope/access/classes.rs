@@ -57,9 +57,10 @@ impl Classes {
         Self { access, members: BTreeMap::new(), classes: BTreeMap::new() }
     }
 
-    /// Whether members may see different things.
+    /// Whether members see different things: somebody is there who does not see everything.
     pub(in crate::scope) fn narrow(&self) -> bool {
-        self.access.policy.narrows()
+        let last = self.classes.last_key_value();
+        self.access.policy.narrows() && last.is_some_and(|(class, _)| class.is_some())
     }
 
     /// Takes a member in.

@@ -37,29 +37,43 @@ pub(super) use view::Step;
 
 /// What is known about who a session is. Nothing, for somebody who did not say.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct Claims(Map<String, Value>);
+pub struct Claims {
+    entries: Map<String, Value>,
+    models: Option<u32>,
+}
 
 impl Claims {
     /// What somebody vouches for.
     pub const fn new(claims: Map<String, Value>) -> Self {
-        Self(claims)
+        Self { entries: claims, models: None }
+    }
+
+    /// The same of somebody whose client knows these models, of those that the scope had in the course of time.
+    #[must_use]
+    pub fn knowing(self, models: u32) -> Self {
+        Self { models: Some(models), ..self }
+    }
+
+    /// Which models its client knows; `None`: nothing else is known than that they are the scope's.
+    pub const fn models(&self) -> Option<u32> {
+        self.models
     }
 
     /// All of it.
     pub const fn entries(&self) -> &Map<String, Value> {
-        &self.0
+        &self.entries
     }
 
     /// Whether nothing is known.
     pub fn is_anonymous(&self) -> bool {
-        self.0.is_empty()
+        self.entries.is_empty()
     }
 }
 
 /// Shows names only: a claim can be anything about a person.
 impl fmt::Debug for Claims {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.0.keys()).finish()
+        f.debug_list().entries(self.entries.keys()).finish()
     }
 }
 

@@ -11,7 +11,7 @@ use crate::config::tree::{Entry, Node, quoted};
 #[cfg(feature = "postgres")]
 use crate::storage::PostgresAddress;
 use crate::storage::evolution::Migration;
-use crate::storage::{Migrations, Retention};
+use crate::storage::{Migrations, Retention, SchemaVersion};
 
 /// Reads `[storage]`.
 pub(super) fn storage(entry: Option<&Entry>, context: &mut Context) -> Option<StorageConfig> {
@@ -26,6 +26,8 @@ pub(super) fn storage(entry: Option<&Entry>, context: &mut Context) -> Option<St
     let memory = reader.take("memory").map(|entry| boolean(&entry.node, mistakes));
     let path = reader.take("path");
     let retention = reader.take("retention").map(|entry| retention(&entry.node, mistakes));
+    let models = reader.take("original_models");
+    let models = models.map(|entry| number(&entry.node, Unit::Count, mistakes));
     let control = reader.take("control");
     let control = control.map(|entry| string(&entry.node, "the name of a file", mistakes));
     let database = reader.take("postgres");
@@ -58,6 +60,9 @@ pub(super) fn storage(entry: Option<&Entry>, context: &mut Context) -> Option<St
         #[cfg(feature = "postgres")]
         postgres: _address,
         retention: retention.map_or(Some(None), |retention| retention.map(Some))?,
+        original_models: models
+            .map_or(Some(None), |models| models.map(Some))?
+            .map(|models| SchemaVersion(u32::try_from(models).unwrap_or(u32::MAX))),
         path,
     })
 }

@@ -183,6 +183,11 @@ impl Evolution {
         (last.number, &last.schema)
     }
 
+    /// Whether the store was written with no other schema before.
+    pub fn is_first(&self) -> bool {
+        self.versions.len() == 1
+    }
+
     /// The schema with this number.
     pub fn schema(&self, version: SchemaVersion) -> Option<&Arc<Schema>> {
         self.place(version).map(|place| &self.versions[place].schema)
