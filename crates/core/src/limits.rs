@@ -35,6 +35,12 @@ pub struct Limits {
     /// The most scopes that are open at a time, where they are made at the first fetch. More denies the
     /// fetch.
     pub scopes_max: usize,
+    /// How much memory the objects of open scopes may take, in bytes, where they are made at the first fetch.
+    /// Past it scopes that nobody uses are let go of, if they are kept in a store; if none is, the fetch that
+    /// would open one more is denied.
+    ///
+    /// It is looked at when a scope is opened: one that grows while it is open is not stopped by it.
+    pub scopes_bytes_max: usize,
     /// The most members of one scope. More denies the fetch.
     pub members_max: usize,
     /// The most connections that have no session yet. More are closed at once.
@@ -129,6 +135,7 @@ impl Default for Limits {
             sessions_max: 100_000,
             principal_sessions_max: 1_000,
             scopes_max: 100_000,
+            scopes_bytes_max: 4 << 30,
             members_max: 100_000,
             connections_pending_max: 20_000,
             backlog_bytes_max: 4 << 20,
@@ -199,6 +206,8 @@ limits! {
     PrincipalSessions = "principal_sessions_max",
     /// [`Limits::scopes_max`]
     Scopes = "scopes_max",
+    /// [`Limits::scopes_bytes_max`]
+    ScopesBytes = "scopes_bytes_max",
     /// [`Limits::members_max`]
     Members = "members_max",
     /// [`Limits::connections_pending_max`]

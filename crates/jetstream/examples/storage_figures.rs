@@ -1,7 +1,8 @@
 //! What the embedded store does on this machine: `cargo run --release --example storage_figures FOLDER`.
 //!
 //! Prints how long it takes to open a store of 100,000 scopes, to load a scope of 10,000 objects, how many
-//! commits a second it takes from how many writers, and how large it is after many changes of one property.
+//! commits a second it takes from how many writers, how large it is after many changes of one property, and
+//! when others see a change that is shown when it is durable, or at once.
 //! With `strace -f -c -e trace=fsync,fdatasync` before it, also how often the disk is flushed.
 
 use std::error::Error;
@@ -9,14 +10,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use jetstream::Storage;
 use jetstream::core::ids::{ObjectId, Revision};
 use jetstream::core::model::{
     ChangeSet, Fragment, FragmentKind, Graph, JudgeLimits, Schema, Value, judge,
 };
-use jetstream::core::scope::{Commit, Entry};
+use jetstream::core::scope::{Commit, Entry, Options, Visible};
 use jetstream::core::time::Timestamp;
 use jetstream::storage::{EmbeddedOptions, EmbeddedStorage, Snapshot, StoredScope};
+use jetstream::transport::memory::{FromServer, MemoryClient, MemoryConnector};
+use jetstream::{ConnectInfo, MemoryTransport, Scopes, Server, Storage};
 
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -36,6 +38,11 @@ async fn main() -> Outcome<()> {
     }
     if wanted("growth") {
         growth(&folder.join("growth")).await?;
+    }
+    if wanted("visible") {
+        for (name, visible) in [("durable", Visible::Durable), ("at-once", Visible::AtOnce)] {
+            shown(&folder.join(name), name, visible).await?;
+        }
     }
     Ok(())
 }
@@ -193,6 +200,64 @@ async fn growth(folder: &Path) -> Outcome<()> {
         }
     }
     Ok(())
+}
+
+/// How long it takes until others see a change, and until its author has the reply.
+async fn shown(folder: &Path, name: &str, visible: Visible) -> Outcome<()> {
+    let (key, storage) = (scope("Canvas")?, open(folder)?);
+    let options = Options { visible, ..Options::default() };
+    let beginning = empty(&key);
+    let scopes = Scopes::builder().storage(storage);
+    let scopes = scopes.scope_with("Canvas", options, move |_| Ok(beginning.clone())).build()?;
+    let (transport, connector) = MemoryTransport::new();
+    let server = Server::builder().transport(transport).scopes(scopes).start().await?;
+    let (mut writer, mut watcher) = (join(&connector).await?, join(&connector).await?);
+    let (mut seen, mut replied) = (Vec::new(), Vec::new());
+    for index in 2..402 {
+        let message = format!(
+            r#"{{"type":"ScopeSync","index":{index},"scopeIndex":0,"fragments":[{{"type":"change",
+            "uuid":"{}","clsName":"Canvas","properties":{{"count":{index}}}}}]}}"#,
+            id(1)
+        );
+        let start = Instant::now();
+        writer.send(message).await;
+        let watch = async { until(&mut watcher, "\"ScopeSync\"").await.map(|()| start.elapsed()) };
+        let reply = async { until(&mut writer, "ScopeSyncReply").await.map(|()| start.elapsed()) };
+        let (watched, answered) = tokio::join!(watch, reply);
+        seen.push(watched?);
+        replied.push(answered?);
+    }
+    let median = |times: &mut Vec<Duration>| {
+        times.sort();
+        times[times.len() / 2]
+    };
+    let (seen, replied) = (median(&mut seen), median(&mut replied));
+    say(&format!(
+        "shown {name}: others see it after {seen:?}, its author is answered after {replied:?}"
+    ));
+    server.shutdown().await;
+    Ok(())
+}
+
+async fn join(connector: &MemoryConnector) -> Outcome<MemoryClient> {
+    let info = ConnectInfo::new("/");
+    let mut client = connector.connect(info).await.ok_or("the server does not listen")?;
+    client.send(r#"{"type":"SessionCreate","index":0,"params":{},"version":"1.0.0"}"#).await;
+    until(&mut client, "SessionCreateReply").await?;
+    client.send(r#"{"type":"ScopeFetch","index":1,"name":"Canvas","params":{}}"#).await;
+    until(&mut client, "ScopeState").await?;
+    Ok(client)
+}
+
+/// Waits for a frame with this text.
+async fn until(client: &mut MemoryClient, text: &str) -> Outcome<()> {
+    loop {
+        match client.recv().await {
+            Some(FromServer::Frame(frame)) if frame.contains(text) => return Ok(()),
+            Some(FromServer::Frame(_)) => {}
+            _ => return Err("the connection has ended".into()),
+        }
+    }
 }
 
 #[expect(clippy::print_stdout, reason = "the figures are what it is run for")]

@@ -86,6 +86,10 @@ pub struct Counters {
     pub handler_panics: Counter,
     /// Scopes that failed: a panic, or a store that could not be written.
     pub scopes_failed: Counter,
+    /// What the objects of open scopes take in memory, in bytes.
+    pub scopes_bytes: Gauge,
+    /// Scopes that were let go of because others needed their room.
+    pub scopes_evicted: Counter,
     /// Scopes that were rebuilt from their store, because something could not be stored or was torn.
     pub scopes_rebuilt: Counter,
     /// Sessions that went on after their server was gone.
@@ -191,6 +195,7 @@ impl Metrics {
         let handler_panics = counter("handler_panics", "Panics in handlers of the application");
         let scopes_failed = counter("scopes_failed", "Scopes ended by a panic or by their store");
         let scopes_rebuilt = counter("scopes_rebuilt", "Scopes rebuilt from their store");
+        let scopes_evicted = counter("scopes_evicted", "Scopes let go of for the room they took");
         let sessions_restored =
             counter("sessions_restored", "Sessions that went on after their server was gone");
         let mut gauge = |name: &str, help: &str| {
@@ -201,6 +206,7 @@ impl Metrics {
         let connections = gauge("connections", "Connections that belong to a session");
         let sessions = gauge("sessions", "Sessions, connected or not");
         let scopes = gauge("scopes", "Scopes that are running");
+        let scopes_bytes = gauge("scopes_bytes", "Bytes that the objects of open scopes take");
         let members = gauge("members", "Members of all scopes");
         let procedure_calls_out =
             gauge("procedure_calls_out", "ChangeSets that an action has not decided about yet");
@@ -229,6 +235,7 @@ impl Metrics {
             sessions_resumed,
             sessions_failed,
             scopes,
+            scopes_bytes,
             members,
             frames_in,
             bytes_in,
@@ -252,6 +259,7 @@ impl Metrics {
             api_streams,
             handler_panics,
             scopes_failed,
+            scopes_evicted,
             scopes_rebuilt,
             sessions_restored,
         }))

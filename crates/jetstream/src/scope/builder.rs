@@ -14,6 +14,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::calls::Actions;
 use super::outdated::Outdated;
+use super::room::{Occupied, Room};
 use super::store::Store;
 use super::task::{Idle, ScopeTask};
 use super::{Phase, Scope, Shared, Status};
@@ -32,6 +33,7 @@ pub struct ScopeBuilder {
     evolution: Option<Arc<Evolution>>,
     metrics: Metrics,
     idle: Option<Idle>,
+    room: Option<Arc<Room>>,
     notifiers: Vec<Notifier>,
 }
 
@@ -39,9 +41,9 @@ impl ScopeBuilder {
     pub(super) fn new(name: ScopeName, graph: Graph) -> Self {
         let (options, metrics) = (Options::default(), Metrics::process());
         let actions = Actions::default();
-        let (storage, evolution, idle) = (None, None, None);
+        let (storage, evolution, idle, room) = (None, None, None, None);
         let notifiers = Vec::new();
-        Self { name, graph, options, actions, storage, evolution, metrics, idle, notifiers }
+        Self { name, graph, options, actions, storage, evolution, metrics, idle, room, notifiers }
     }
 
     /// The bounds of this scope: members, objects, sizes, waiting requests.
@@ -133,6 +135,12 @@ impl ScopeBuilder {
         self
     }
 
+    /// What it takes its memory from, together with others.
+    pub(super) fn room(mut self, room: Arc<Room>) -> Self {
+        self.room = Some(room);
+        self
+    }
+
     /// The scope. Its task begins with the first use.
     pub fn build(mut self) -> Scope {
         if let Some(evolution) = &self.evolution {
@@ -163,6 +171,7 @@ impl ScopeBuilder {
             members: AtomicUsize::new(0),
             subscribers: Mutex::default(),
             members_max: limits.members_max,
+            occupied: Occupied::of(self.room),
         });
         let task = ScopeTask::new(
             (status.clone(), requests, phase),

@@ -13,6 +13,7 @@ mod feed;
 mod handout;
 pub(crate) mod outdated;
 mod registry;
+mod room;
 mod state;
 mod store;
 mod task;
@@ -48,6 +49,7 @@ pub use state::{NotATag, ObjectState, ScopeState, StateTag};
 pub use template::{Template, TemplateError};
 pub use update::{UpdateRequest, Updated};
 
+use room::Occupied;
 use task::ScopeTask;
 
 use crate::server::SessionInfo;
@@ -114,6 +116,8 @@ struct Status {
     members: AtomicUsize,
     subscribers: Mutex<Vec<changes::Subscriber>>,
     members_max: usize,
+    /// How much memory it takes.
+    occupied: Occupied,
 }
 
 /// A store, and the name of the scope in it.
@@ -156,6 +160,8 @@ pub(crate) enum Request {
     Read(LookAt),
     /// Ends the scope.
     Close,
+    /// Ends it if nobody uses it: others need the room.
+    Retire,
     /// Makes the machine fall over.
     #[cfg(test)]
     Panic,
@@ -254,6 +260,11 @@ impl Scope {
     /// Whether it is over.
     pub fn is_closed(&self) -> bool {
         *self.0.phase.borrow() == Phase::Closed
+    }
+
+    /// Whether it has its state and is not over.
+    fn is_running(&self) -> bool {
+        *self.0.phase.borrow() == Phase::Running
     }
 
     /// Changes the scope; every member is told. The answer comes when the change is durable.

@@ -77,7 +77,9 @@ impl AccessPolicy for Outdated {
     }
 
     fn narrows(&self) -> bool {
-        true
+        // Nobody pays for older models before the first has come who has them.
+        let somebody_is_narrow = || !self.known.lock().is_empty();
+        self.rules.as_ref().is_some_and(|rules| rules.narrows()) || somebody_is_narrow()
     }
 }
 

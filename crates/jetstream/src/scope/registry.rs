@@ -6,11 +6,12 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use jetstream_core::ids::ScopeName;
-use jetstream_core::limits::{Limit, Limits};
+use jetstream_core::limits::Limits;
 use jetstream_core::model::{ErrorCode, Graph, Rejection};
 use jetstream_core::scope::Options;
 use parking_lot::Mutex;
 
+use super::room::Room;
 use super::task::Idle;
 use super::template::{Template, TemplateError};
 use super::{Scope, ScopeBuilder, ScopeError};
@@ -31,8 +32,8 @@ struct Inner {
     storage: Option<Arc<dyn Storage>>,
     evolution: Option<Arc<Evolution>>,
     metrics: Metrics,
-    /// How many may be open.
-    scopes_max: usize,
+    /// How many may be open, and how much memory they may take.
+    room: Arc<Room>,
 }
 
 struct Rule {
@@ -175,10 +176,10 @@ impl ScopesBuilder {
                 .unwrap_or_else(|| Options { limits: self.limits.clone(), ..Options::default() });
             rules.push(Rule { template, options, set_up, make });
         }
-        let scopes_max = self.limits.scopes_max;
+        let room = Arc::new(Room::new(&self.limits, self.metrics.clone()));
         let (storage, evolution, metrics) = (self.storage, self.evolution, self.metrics);
         let open = Mutex::default();
-        Ok(Scopes(Arc::new(Inner { rules, open, storage, evolution, metrics, scopes_max })))
+        Ok(Scopes(Arc::new(Inner { rules, open, storage, evolution, metrics, room })))
     }
 }
 
@@ -268,13 +269,10 @@ impl Scopes {
         let mut open = inner.open.lock();
         match open.get(&asked.name).filter(|scope| !scope.is_closed()) {
             Some(quicker) => Ok(quicker.clone()),
-            // Names are for clients to choose: a family has as many scopes as somebody cares to fetch.
-            None if open.len() >= inner.scopes_max => {
-                let message = format!("at most {} scopes are open at a time", inner.scopes_max);
-                Err(Rejection::beyond(Limit::Scopes, message).into())
-            }
             None => {
-                let scope = builder.build();
+                // Names are for clients to choose: a family has as many scopes as somebody cares to fetch.
+                inner.room.admit(&open, inner.storage.is_some())?;
+                let scope = builder.room(inner.room.clone()).build();
                 open.insert(asked.name, scope.clone());
                 Ok(scope)
             }

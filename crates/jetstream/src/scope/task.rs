@@ -32,6 +32,7 @@ use tokio::time::Instant;
 use super::calls::{Actions, Calls};
 use super::handout;
 use super::outdated::with_models;
+use super::room::SCOPE_BYTES;
 use super::store::{News, Store};
 use super::{Answer, Joining, LookAt, Phase, Recipient, Request, ScopeError, Status};
 use crate::clock;
@@ -202,6 +203,7 @@ impl ScopeTask {
             }
             self.flush().await;
             self.look(&mut scope);
+            self.status.occupied.set(SCOPE_BYTES + scope.graph().bytes());
             if self.closing && self.is_settled() {
                 return Ok(());
             }
@@ -355,6 +357,7 @@ impl ScopeTask {
     fn handle_mail(&mut self, scope: &mut core::Scope) {
         self.metrics.scope_requests_waiting.set(self.requests.len() as i64);
         let now = clock::now();
+        self.status.occupied.use_now(now.mono);
         self.is_single = self.batch.len() == 1 && handout::parts(self.members.len()) == 1;
         while self.reads.is_empty()
             && self.torn.is_none()
@@ -403,6 +406,7 @@ impl ScopeTask {
             }
             Request::Read(read) => return self.reads.push(read),
             Request::Close => return self.closing = true,
+            Request::Retire => return self.retire(),
             #[cfg(test)]
             Request::Panic => return self.torn = Some("a test".to_owned()),
         };
@@ -469,6 +473,21 @@ impl ScopeTask {
         }
     }
 
+    /// Makes room for others, unless somebody has come meanwhile.
+    fn retire(&mut self) {
+        let is_idle = self.members.is_empty()
+            && self.calls.is_empty()
+            && self.is_settled()
+            && self.batch.is_empty()
+            && self.reads.is_empty();
+        if is_idle {
+            self.handle_idle();
+        }
+        if !self.closing {
+            self.status.occupied.stay();
+        }
+    }
+
     /// Shows the objects to those who want to look, when what they see is durable and told: what an
     /// application sees must not be gone after a crash.
     fn look(&mut self, scope: &mut core::Scope) {
@@ -483,6 +502,7 @@ impl ScopeTask {
     /// The end: whoever waits for this scope stops waiting.
     fn part(mut self: Box<Self>) {
         self.phase.send_replace(Phase::Closed);
+        self.status.occupied.set(0);
         self.requests.close();
         let now = clock::now();
         // Those who asked to join and were not taken any more are told like members.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jetstream_core::ids::{MessageIndex, ObjectId, Revision, ScopeIndex, SessionId};
-use jetstream_core::limits::Limits;
+use jetstream_core::limits::{Limit, Limits};
 use jetstream_core::model::{ChangeSet, Fragment, FragmentKind, Graph, Schema, Value};
 use jetstream_core::session::Delivery;
 use jetstream_core::time::Now;
@@ -12,7 +12,9 @@ use jetstream_core::wire::message::Dialect;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
+use super::room::SCOPE_BYTES;
 use super::*;
+use crate::metrics::Metrics;
 use crate::procedure::{ActionCall, Verdict};
 use crate::storage::{Call, Guarded, MemoryStorage, Storage, StorageError, StoredScope};
 
@@ -347,6 +349,82 @@ async fn a_family_has_no_more_scopes_than_the_limit_and_no_endless_names() {
     let refused = Rejection::from(scopes.open("boards/3").await.unwrap_err());
     assert_eq!(refused.code.as_deref(), Some("too-large"));
     assert!(held[0].is(&scopes.open("boards/1").await.unwrap()), "what is open is not affected");
+}
+
+/// Boards that are kept, with these limits.
+fn kept_boards(limits: Limits, metrics: &Metrics) -> Scopes {
+    let scopes = Scopes::builder().limits(limits).storage(MemoryStorage::new());
+    let scopes = scopes.metrics(metrics.clone()).scope("boards/{id}", |_| Ok(graph()));
+    scopes.build().unwrap()
+}
+
+/// Opens a board, changes it, and lets go of it.
+async fn visit(scopes: &Scopes, board: &str, value: f64) {
+    let scope = scopes.open(board).await.unwrap();
+    scope.update(set(&graph(), value)).await.unwrap();
+    scope.read(|_| ()).await.unwrap();
+}
+
+fn open_names(scopes: &Scopes) -> Vec<String> {
+    scopes.list().iter().map(|scope| scope.name().to_string()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_scope_that_was_not_used_for_longest_makes_room_for_another() {
+    let limits = Limits { scopes_max: 3, ..Limits::default() };
+    let metrics = Metrics::new();
+    let scopes = kept_boards(limits, &metrics);
+    for (board, value) in [("boards/1", 1.0), ("boards/2", 2.0), ("boards/3", 3.0)] {
+        visit(&scopes, board, value).await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    visit(&scopes, "boards/1", 11.0).await;
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    visit(&scopes, "boards/4", 4.0).await;
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    assert_eq!(open_names(&scopes), ["boards/1", "boards/3", "boards/4"]);
+    assert_eq!(metrics.scopes_evicted.get(), 1);
+    let again = scopes.open("boards/2").await.unwrap();
+    assert_eq!(again.read(count).await.unwrap(), is(2.0), "nothing of it is lost");
+}
+
+#[tokio::test(start_paused = true)]
+async fn open_scopes_take_no_more_memory_than_the_limit_and_those_in_use_stay() {
+    let limits = Limits { scopes_bytes_max: 3 * SCOPE_BYTES, ..Limits::default() };
+    let metrics = Metrics::new();
+    let scopes = kept_boards(limits, &metrics);
+    let mut held = Vec::new();
+    for board in ["boards/1", "boards/2", "boards/3"] {
+        visit(&scopes, board, 1.0).await;
+        held.push(scopes.open(board).await.unwrap());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let taken = metrics.scopes_bytes.get();
+    assert!(taken > 3 * SCOPE_BYTES as i64, "{taken}");
+    let refused = Rejection::from(scopes.open("boards/4").await.unwrap_err());
+    assert_eq!(refused.code.as_deref(), Some("too-large"));
+    assert!(refused.message.contains("take at most"), "{refused:?}");
+    assert_eq!(refused.limit, Some(Limit::ScopesBytes));
+    assert_eq!(open_names(&scopes).len(), 3, "they are in use");
+    drop(held.remove(1));
+    visit(&scopes, "boards/4", 4.0).await;
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    assert_eq!(open_names(&scopes), ["boards/1", "boards/3", "boards/4"]);
+    assert_eq!(metrics.scopes_bytes.get(), taken, "one went and another came");
+    drop(held);
+    scopes.close().await;
+    assert_eq!(metrics.scopes_bytes.get(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_store_nothing_is_let_go_of_for_its_room() {
+    let limits = Limits { scopes_max: 1, ..Limits::default() };
+    let scopes = Scopes::builder().limits(limits).scope("boards/{id}", |_| Ok(graph()));
+    let scopes = scopes.build().unwrap();
+    visit(&scopes, "boards/1", 1.0).await;
+    assert!(scopes.open("boards/2").await.is_err());
+    let again = scopes.open("boards/1").await.unwrap();
+    assert_eq!(again.read(count).await.unwrap(), is(1.0));
 }
 
 #[tokio::test(start_paused = true)]

@@ -57,10 +57,9 @@ impl Classes {
         Self { access, members: BTreeMap::new(), classes: BTreeMap::new() }
     }
 
-    /// Whether members see different things: somebody is there who does not see everything.
+    /// Whether members may see different things.
     pub(in crate::scope) fn narrow(&self) -> bool {
-        let last = self.classes.last_key_value();
-        self.access.policy.narrows() && last.is_some_and(|(class, _)| class.is_some())
+        self.access.policy.narrows()
     }
 
     /// Takes a member in.

@@ -63,6 +63,7 @@ keys! {
     sessions_max: Count,
     principal_sessions_max: Count,
     scopes_max: Count,
+    scopes_bytes_max: Bytes,
     members_max: Count scope,
     connections_pending_max: Count,
     backlog_bytes_max: Bytes,
