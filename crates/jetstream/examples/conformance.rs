@@ -16,7 +16,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let (port, file) = arguments(std::env::args().skip(1))?;
     let world = models::read(&std::fs::read_to_string(file)?)?;
     let server = application::server(world, Limits::default())
-        .transport(WebSocket::bind(format!("127.0.0.1:{port}")))
+        .transport(WebSocket::bind(format!("127.0.0.1:{port}")).compression(true))
         .start()
         .await?;
     say(&format!("listening on ws://{}", server.local_addr()));

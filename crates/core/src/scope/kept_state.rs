@@ -10,11 +10,11 @@
 //! needed it for a while.
 
 use super::state::{encode_seen, order, write_objects};
-use crate::ids::{ObjectId, SharedText};
+use crate::ids::ObjectId;
 use crate::model::draft::{FieldChange, Plan};
 use crate::model::graph::Key;
 use crate::model::{Graph, Sight};
-use crate::wire::{StateBody, encode};
+use crate::wire::{Piece, StateBody, encode};
 
 /// The text of a state, or as much of it as is written.
 #[derive(Debug, Default)]
@@ -34,7 +34,7 @@ pub(super) struct KeptState {
 #[derive(Debug)]
 struct Block {
     keys: Box<[Key]>,
-    text: Option<SharedText>,
+    text: Option<Piece>,
 }
 
 impl KeptState {
@@ -114,7 +114,7 @@ impl KeptState {
         let mut head = String::new();
         encode::state_head(&mut head, graph.root());
         let texts = self.blocks.iter().filter_map(|block| block.text.clone());
-        let head = std::iter::once(head.into());
+        let head = std::iter::once(Piece::from(&*head));
         let body = StateBody::new(head.chain(texts).chain([encode::STATE_TAIL.into()]));
         self.whole = Some(body.clone());
         Some(body)

@@ -5,7 +5,7 @@
 //! costs more than it saves there.
 
 use crate::ids::SharedText;
-use crate::wire::StateBody;
+use crate::wire::{Piece, StateBody};
 
 /// One outgoing frame: a JSON array of messages.
 ///
@@ -15,8 +15,14 @@ pub struct Frame {
     /// Everything that is not shared, one after the other.
     copied: String,
     /// Shared texts, each with the place in `copied` before which it stands; in ascending order.
-    shared: Vec<(usize, SharedText)>,
+    shared: Vec<(usize, Shared)>,
     shared_bytes: usize,
+}
+
+#[derive(Debug, Clone)]
+enum Shared {
+    Text(SharedText),
+    Piece(Piece),
 }
 
 /// A stretch of a frame's text.
@@ -26,6 +32,8 @@ pub enum FramePart<'a> {
     Copied(&'a str),
     /// It is shared and can be kept at the cost of a reference count.
     Shared(&'a SharedText),
+    /// The same, and it is a piece of a state.
+    Piece(&'a Piece),
 }
 
 impl<'a> FramePart<'a> {
@@ -34,6 +42,7 @@ impl<'a> FramePart<'a> {
         match self {
             Self::Copied(text) => text,
             Self::Shared(text) => text,
+            Self::Piece(piece) => piece,
         }
     }
 }
@@ -72,7 +81,12 @@ impl Frame {
         let starts = std::iter::once(0).chain(self.shared.iter().map(|(at, _)| *at));
         let ends = self.shared.iter().map(|(at, _)| *at).chain([self.copied.len()]);
         let copied = starts.zip(ends).map(|(from, to)| FramePart::Copied(&self.copied[from..to]));
-        let shared = self.shared.iter().map(|(_, text)| Some(FramePart::Shared(text)));
+        let shared = self.shared.iter().map(|(_, shared)| {
+            Some(match shared {
+                Shared::Text(text) => FramePart::Shared(text),
+                Shared::Piece(piece) => FramePart::Piece(piece),
+            })
+        });
         copied
             .zip(shared.chain([None]))
             .flat_map(|(copied, shared)| [Some(copied), shared])
@@ -100,22 +114,24 @@ impl Frame {
 
     /// A message's body and what stands behind it.
     pub(super) fn body(&mut self, body: &SharedText, tail: &str) {
-        self.piece(body);
+        self.put(body, || Shared::Text(body.clone()));
         self.copied.push_str(tail);
     }
 
     /// A state's body and what stands behind it.
     pub(super) fn state(&mut self, body: &StateBody, tail: &str) {
-        body.pieces().iter().for_each(|piece| self.piece(piece));
+        for piece in body.pieces() {
+            self.put(piece, || Shared::Piece(piece.clone()));
+        }
         self.copied.push_str(tail);
     }
 
-    fn piece(&mut self, piece: &SharedText) {
-        if piece.len() >= Self::SHARED_FROM {
-            self.shared.push((self.copied.len(), piece.clone()));
-            self.shared_bytes += piece.len();
+    fn put(&mut self, text: &str, share: impl FnOnce() -> Shared) {
+        if text.len() >= Self::SHARED_FROM {
+            self.shared.push((self.copied.len(), share()));
+            self.shared_bytes += text.len();
         } else {
-            self.copied.push_str(piece);
+            self.copied.push_str(text);
         }
     }
 

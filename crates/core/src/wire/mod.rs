@@ -18,4 +18,4 @@ pub mod print;
 mod state_body;
 pub mod update;
 
-pub use state_body::StateBody;
+pub use state_body::{Piece, StateBody};

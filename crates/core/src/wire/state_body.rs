@@ -5,7 +5,8 @@
 //! and those that are the same are one text in memory, however many states and members have it.
 
 use std::fmt;
-use std::sync::Arc;
+use std::ops::Deref;
+use std::sync::{Arc, OnceLock};
 
 use crate::ids::SharedText;
 
@@ -14,20 +15,67 @@ use crate::ids::SharedText;
 pub struct StateBody(Arc<Pieces>);
 
 struct Pieces {
-    pieces: Box<[SharedText]>,
+    pieces: Box<[Piece]>,
     byte_length: usize,
+}
+
+/// Some objects of a state as text, which many states and sessions share.
+#[derive(Clone)]
+pub struct Piece(Arc<PieceText>);
+
+struct PieceText {
+    text: Box<str>,
+    packed: OnceLock<Box<[u8]>>,
+}
+
+impl Piece {
+    /// Whether both are the same in memory.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Whether somebody has asked for the form of [`packed`](Self::packed).
+    pub fn is_packed(&self) -> bool {
+        self.0.packed.get().is_some()
+    }
+
+    /// The text in the form in which a transport sends it, if that is another one: made by the first that
+    /// asks, and kept as long as the text for the others. All have to mean the same form.
+    pub fn packed(&self, pack: impl FnOnce(&str) -> Box<[u8]>) -> &[u8] {
+        self.0.packed.get_or_init(|| pack(&self.0.text))
+    }
+}
+
+impl Deref for Piece {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0.text
+    }
+}
+
+impl From<&str> for Piece {
+    fn from(text: &str) -> Self {
+        Self(Arc::new(PieceText { text: text.into(), packed: OnceLock::new() }))
+    }
+}
+
+impl fmt::Debug for Piece {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.len())
+    }
 }
 
 impl StateBody {
     /// Puts pieces together.
-    pub fn new(pieces: impl IntoIterator<Item = SharedText>) -> Self {
-        let pieces: Box<[SharedText]> = pieces.into_iter().collect();
+    pub fn new(pieces: impl IntoIterator<Item = Piece>) -> Self {
+        let pieces: Box<[Piece]> = pieces.into_iter().collect();
         let byte_length = pieces.iter().map(|piece| piece.len()).sum();
         Self(Arc::new(Pieces { pieces, byte_length }))
     }
 
     /// The texts that make the body, one behind the other.
-    pub fn pieces(&self) -> &[SharedText] {
+    pub fn pieces(&self) -> &[Piece] {
         &self.0.pieces
     }
 
@@ -51,7 +99,7 @@ impl StateBody {
 
 impl<T: Into<SharedText>> From<T> for StateBody {
     fn from(text: T) -> Self {
-        Self::new([text.into()])
+        Self::new([Piece::from(&*text.into())])
     }
 }
 

@@ -160,6 +160,7 @@ impl Config {
         if let Some(tls) = &self.tls {
             transport = transport.tls(&tls.certificate, &tls.key);
         }
+        transport = transport.compression(self.compression);
         if let Some(origins) = &self.origins {
             transport = transport.allow_origins(origins);
         }

@@ -53,6 +53,8 @@ pub struct Config {
     pub tls: Option<Tls>,
     /// The web origins whose pages may connect, in lower case; `None`: all.
     pub origins: Option<Vec<String>>,
+    /// Whether states are compressed for clients that offer it.
+    pub compression: bool,
     /// Whether the pages of the demos are served beside the scopes.
     pub demos: bool,
     /// The models of all scopes.

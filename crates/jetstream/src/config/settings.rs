@@ -250,11 +250,12 @@ fn spelled_as_variable(key: &str) -> String {
 }
 
 /// The keys with which every path begins.
-pub(super) const TOP_LEVEL_KEYS: [&str; 15] = [
+pub(super) const TOP_LEVEL_KEYS: [&str; 16] = [
     "api",
     "listen",
     "tls",
     "origins",
+    "compression",
     "demos",
     "limits",
     "enumerations",

@@ -79,7 +79,7 @@ async fn serve(mut arguments: impl Iterator<Item = String>) -> Result<(), Box<dy
         }
     }
     let world = models::read(&std::fs::read_to_string(file)?)?;
-    let transport = WebSocket::bind("127.0.0.1:0");
+    let transport = WebSocket::bind("127.0.0.1:0").compression(true);
     let server = application::server(world, limits).transport(transport).start().await?;
     say(&server.local_addr().to_string());
     server.ended().await;

@@ -115,7 +115,7 @@ fn a_change_is_written_again_alone() {
     let after = state(&mut world);
     let both = before.pieces().iter().zip(after.pieces());
     // The head and the tail are written each time.
-    let other = both.filter(|(before, after)| before.len() > 100 && !Arc::ptr_eq(before, after));
+    let other = both.filter(|(before, after)| before.len() > 100 && !before.is(after));
     assert_eq!(other.count(), 1);
 }
 

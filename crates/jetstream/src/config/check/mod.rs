@@ -38,6 +38,8 @@ pub(super) fn check(root: &Table, place: Place, context: &mut Context) -> Option
     let listen = reader.take("listen").map(|entry| address(&entry.node, &mut context.mistakes));
     let tls = reader.take("tls").map(|entry| tls(&entry.node, context));
     let origins = reader.take("origins").map(|entry| origins(&entry.node, &mut context.mistakes));
+    let compression =
+        reader.take("compression").map(|entry| boolean(&entry.node, &mut context.mistakes));
     let demos = reader.take("demos").map(|entry| boolean(&entry.node, &mut context.mistakes));
     let limits = match reader.take("limits") {
         Some(entry) => limits::of_server(&entry.node, &mut context.mistakes),
@@ -67,6 +69,7 @@ pub(super) fn check(root: &Table, place: Place, context: &mut Context) -> Option
         listen: listen.unwrap_or_else(|| Some(super::LISTEN.to_owned()))?,
         tls: tls.map_or(Some(None), |tls| tls.map(Some))?,
         origins: origins.map_or(Some(None), |origins| origins.map(Some))?,
+        compression: compression.unwrap_or(Some(false))?,
         demos: demos.unwrap_or(Some(false))?,
         schema: Arc::new(checked.schema),
         scopes: scopes.into_iter().collect::<Option<_>>()?,

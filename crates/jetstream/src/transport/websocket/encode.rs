@@ -18,6 +18,11 @@ impl Header {
         Self::new(OPCODE_TEXT, payload_length)
     }
 
+    /// Of a text frame whose payload is compressed.
+    pub(super) fn compressed(payload_length: usize) -> Self {
+        Self::new(COMPRESSED | OPCODE_TEXT, payload_length)
+    }
+
     fn new(opcode: u8, payload_length: usize) -> Self {
         let mut bytes = [0; Self::LENGTH_MAX];
         bytes[0] = FINAL | opcode;
@@ -61,6 +66,8 @@ pub(super) fn close_frame(code: u16, reason: &str) -> Vec<u8> {
 
 /// This frame is the last of its message.
 const FINAL: u8 = 0x80;
+/// The first of the reserved bits, which means that with permessage-deflate.
+const COMPRESSED: u8 = 0x40;
 const OPCODE_TEXT: u8 = 0x1;
 const OPCODE_CLOSE: u8 = 0x8;
 

@@ -13,6 +13,7 @@ use tungstenite::error::{CapacityError, Error, ProtocolError};
 use tungstenite::protocol::{Message, Role, WebSocketConfig, WebSocketContext};
 use tungstenite::{Bytes, Utf8Bytes};
 
+use super::inflate::{Failure, Inflating};
 use super::outbound::ControlSink;
 use crate::transport::{FrameSource, FrameText, Received};
 
@@ -26,6 +27,8 @@ pub(super) struct SocketSource<R> {
     /// The decoder holds a pong that the sink has no room for.
     owes_pong: bool,
     message_bytes_max: usize,
+    /// Whether the client may send compressed frames.
+    compresses: bool,
     /// How many bytes were read beside those that came out as texts.
     beside: usize,
     /// How many of them have to be told.
@@ -36,7 +39,7 @@ pub(super) struct SocketSource<R> {
 enum Reader {
     /// What was read and not decoded: mostly nothing.
     Silent(Vec<u8>),
-    Speaking(Box<WebSocketContext>),
+    Speaking(Box<WebSocketContext>, Option<Box<Inflating>>),
 }
 
 impl<R: AsyncRead + Send + Unpin> SocketSource<R> {
@@ -45,7 +48,7 @@ impl<R: AsyncRead + Send + Unpin> SocketSource<R> {
         socket: R,
         sink: Arc<dyn ControlSink>,
         already_read: &[u8],
-        message_bytes_max: usize,
+        (message_bytes_max, compresses): (usize, bool),
     ) -> Self {
         let reader = Reader::Silent(already_read.to_vec());
         Self {
@@ -55,6 +58,7 @@ impl<R: AsyncRead + Send + Unpin> SocketSource<R> {
             undecoded: 0,
             owes_pong: false,
             message_bytes_max,
+            compresses,
             beside: 0,
             overhead: 0,
         }
@@ -78,27 +82,31 @@ impl<R: AsyncRead + Send + Unpin> SocketSource<R> {
             .max_write_buffer_size(CONTROL_BUFFER_BYTES_MAX)
             .max_message_size(Some(self.message_bytes_max))
             .max_frame_size(Some(self.message_bytes_max));
-        let already_read = std::mem::take(already_read);
+        let mut already_read = std::mem::take(already_read);
         self.beside += already_read.len();
+        let inflating = self.compresses.then(|| {
+            let arrived = std::mem::take(&mut already_read);
+            Box::new(Inflating::new(&arrived, self.message_bytes_max))
+        });
         self.undecoded = already_read.len();
-        self.reader = Reader::Speaking(Box::new(WebSocketContext::from_partially_read(
-            already_read,
-            Role::Server,
-            Some(config),
-        )));
+        let context =
+            WebSocketContext::from_partially_read(already_read, Role::Server, Some(config));
+        self.reader = Reader::Speaking(Box::new(context), inflating);
         Poll::Ready(Some(()))
     }
 
     fn read(&mut self, context: &mut Context<'_>) -> Result<Message, Error> {
-        let Reader::Speaking(websocket) = &mut self.reader else {
+        let Reader::Speaking(websocket, inflating) = &mut self.reader else {
             return Err(Error::AlreadyClosed);
         };
-        let mut read = 0;
+        let (mut read, mut given) = (0, 0);
         let mut stream = Duplex {
             socket: &mut self.socket,
             sink: &*self.sink,
+            inflating: inflating.as_deref_mut(),
             context,
             read: &mut read,
+            given: &mut given,
             owes_pong: &mut self.owes_pong,
         };
         let message = websocket.read(&mut stream);
@@ -108,7 +116,7 @@ impl<R: AsyncRead + Send + Unpin> SocketSource<R> {
             self.sink.finish();
         }
         self.beside += read;
-        self.undecoded += read;
+        self.undecoded += given;
         let message = message?;
         self.undecoded = self.undecoded.saturating_sub(masked_frame_length(message.len()));
         Ok(message)
@@ -131,8 +139,19 @@ impl<R: AsyncRead + Send + Unpin> SocketSource<R> {
     /// Lets go of the decoder and its buffers if there is nothing in them. In one that has met a message in
     /// pieces something seems to be left for ever: it is kept.
     fn fall_silent(&mut self) {
-        if self.undecoded == 0 && !self.owes_pong {
+        let is_whole = match &self.reader {
+            Reader::Speaking(_, Some(inflating)) => inflating.is_idle(),
+            _ => true,
+        };
+        if self.undecoded == 0 && !self.owes_pong && is_whole {
             self.reader = Reader::Silent(Vec::new());
+        }
+    }
+
+    fn failure(&self) -> Option<Failure> {
+        match &self.reader {
+            Reader::Speaking(_, Some(inflating)) => inflating.failure(),
+            _ => None,
         }
     }
 
@@ -156,7 +175,7 @@ impl<R: AsyncRead + Send + Unpin> FrameSource for SocketSource<R> {
                 Ok(Message::Text(text)) => Received::Frame(text.into()),
                 Ok(Message::Binary(bytes)) => match text(bytes) {
                     Some(text) => Received::Frame(text),
-                    None => self.refuse(CODE_NO_UTF8, "the frame is no UTF-8"),
+                    None => self.refuse(CODE_BAD_DATA, "the frame is no UTF-8"),
                 },
                 Ok(Message::Ping(said) | Message::Pong(said)) => {
                     self.beside = self.beside.saturating_sub(said.len());
@@ -172,9 +191,9 @@ impl<R: AsyncRead + Send + Unpin> FrameSource for SocketSource<R> {
                     self.fall_silent();
                     return Poll::Pending;
                 }
-                Err(Error::Utf8(_)) => self.refuse(CODE_NO_UTF8, "the frame is no UTF-8"),
+                Err(Error::Utf8(_)) => self.refuse(CODE_BAD_DATA, "the frame is no UTF-8"),
                 Err(Error::Capacity(CapacityError::MessageTooLong { max_size, .. })) => {
-                    self.refuse(CODE_TOO_BIG, &format!("the frame is longer than {max_size} bytes"))
+                    self.refuse(CODE_TOO_BIG, &too_long(max_size))
                 }
                 Err(Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)) => {
                     Received::Ended
@@ -182,7 +201,14 @@ impl<R: AsyncRead + Send + Unpin> FrameSource for SocketSource<R> {
                 Err(Error::Protocol(error)) => {
                     self.refuse(CODE_PROTOCOL_ERROR, &error.to_string().to_lowercase())
                 }
-                Ok(Message::Close(_)) | Err(_) => Received::Ended,
+                Ok(Message::Close(_)) => Received::Ended,
+                Err(_) => match self.failure() {
+                    None => Received::Ended,
+                    Some(failure) => {
+                        let (code, reason) = refusal(failure, self.message_bytes_max);
+                        self.refuse(code, &reason)
+                    }
+                },
             };
             if let Received::Frame(text) = &received {
                 self.account(text);
@@ -213,6 +239,21 @@ fn masked_frame_length(payload: usize) -> usize {
     2 + extended_length + 4 + payload
 }
 
+/// What a client is told whose compressed message cannot be read.
+fn refusal(failure: Failure, bytes_max: usize) -> (u16, String) {
+    match failure {
+        Failure::Protocol => {
+            (CODE_PROTOCOL_ERROR, "a compressed message is broken by other frames".to_owned())
+        }
+        Failure::TooLong => (CODE_TOO_BIG, too_long(bytes_max)),
+        Failure::Data => (CODE_BAD_DATA, "a compressed message cannot be inflated".to_owned()),
+    }
+}
+
+fn too_long(bytes_max: usize) -> String {
+    format!("the frame is longer than {bytes_max} bytes")
+}
+
 fn text(bytes: Bytes) -> Option<FrameText> {
     Utf8Bytes::try_from(bytes).ok().map(FrameText::from)
 }
@@ -221,24 +262,36 @@ fn text(bytes: Bytes) -> Option<FrameText> {
 struct Duplex<'a, 'b, R> {
     socket: &'a mut R,
     sink: &'a dyn ControlSink,
+    inflating: Option<&'a mut Inflating>,
     context: &'a mut Context<'b>,
     /// Counts what is read.
     read: &'a mut usize,
+    /// Counts what the decoder gets of it: more, where it was compressed.
+    given: &'a mut usize,
     /// Notes whether something is still to be written.
     owes_pong: &'a mut bool,
 }
 
 impl<R: AsyncRead + Unpin> Read for Duplex<'_, '_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let mut buffer = ReadBuf::new(buffer);
-        match Pin::new(&mut *self.socket).poll_read(self.context, &mut buffer) {
-            Poll::Ready(Ok(())) => {
-                *self.read += buffer.filled().len();
-                Ok(buffer.filled().len())
+        let Self { socket, context, read, .. } = self;
+        let mut receive = |buffer: &mut [u8]| {
+            let mut buffer = ReadBuf::new(buffer);
+            match Pin::new(&mut **socket).poll_read(context, &mut buffer) {
+                Poll::Ready(Ok(())) => {
+                    **read += buffer.filled().len();
+                    Ok(buffer.filled().len())
+                }
+                Poll::Ready(Err(error)) => Err(error),
+                Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
             }
-            Poll::Ready(Err(error)) => Err(error),
-            Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
-        }
+        };
+        let given = match &mut self.inflating {
+            Some(inflating) => inflating.read(buffer, receive)?,
+            None => receive(buffer)?,
+        };
+        *self.given += given;
+        Ok(given)
     }
 }
 
@@ -264,5 +317,5 @@ const READ_BUFFER_BYTES: usize = 4 << 10;
 const CONTROL_BUFFER_BYTES_MAX: usize = 1 << 10;
 
 const CODE_PROTOCOL_ERROR: u16 = 1002;
-const CODE_NO_UTF8: u16 = 1007;
+const CODE_BAD_DATA: u16 = 1007;
 const CODE_TOO_BIG: u16 = 1009;

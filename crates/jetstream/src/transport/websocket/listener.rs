@@ -131,17 +131,21 @@ async fn http<S: Socket>(
     shared: &Shared,
 ) {
     let limits = &shared.environment.limits;
-    let upgraded: Mutex<Option<(OnUpgrade, ConnectInfo)>> = Mutex::new(None);
+    let upgraded: Mutex<Option<(OnUpgrade, ConnectInfo, bool)>> = Mutex::new(None);
     let service = service_fn(|mut request: Request<Incoming>| {
         let upgraded = &upgraded;
         async move {
             if !upgrade::is_upgrade(&request) {
                 return Ok::<_, Infallible>(plain(request, shared.options.http.as_ref()).await);
             }
-            Ok(match upgrade::answer(&request, shared.options.origins.as_deref()) {
+            let Options { origins, compression, .. } = &shared.options;
+            Ok(match upgrade::answer(&request, origins.as_deref(), *compression) {
                 Ok(response) => {
                     let info = upgrade::info(&request, peer);
-                    *upgraded.lock() = Some((hyper::upgrade::on(&mut request), info));
+                    let compresses =
+                        response.headers().contains_key(header::SEC_WEBSOCKET_EXTENSIONS);
+                    let upgrade = hyper::upgrade::on(&mut request);
+                    *upgraded.lock() = Some((upgrade, info, compresses));
                     response.map(|()| Full::default())
                 }
                 Err((status, problem)) => text(status, problem),
@@ -160,9 +164,9 @@ async fn http<S: Socket>(
     if timeout(header_limit * HTTP_PHASE_FACTOR, connection).await.is_err() {
         return;
     }
-    let Some((upgrade, info)) = upgraded.into_inner() else { return };
+    let Some((upgrade, info, compresses)) = upgraded.into_inner() else { return };
     let Ok(upgraded) = upgrade.await else { return };
-    let (source, sink) = S::halves(upgraded, limits.message_bytes_max);
+    let (source, sink) = S::halves(upgraded, limits.message_bytes_max, compresses);
     let connection = Connection { info, source, sink, pending: Some(permit) };
     let _ = shared.connections.send(connection).await;
 }
@@ -236,27 +240,29 @@ pub(crate) async fn serve_http(listener: TcpListener, handler: HttpHandler, time
 /// The two kinds of stream that a connection can have.
 trait Socket: AsyncRead + AsyncWrite + Send + Unpin + Sized + 'static {
     /// The reading half and the writing half of an upgraded connection.
-    fn halves(upgraded: Upgraded, message_bytes_max: usize) -> Halves;
+    fn halves(upgraded: Upgraded, message_bytes_max: usize, compresses: bool) -> Halves;
 }
 
 type Halves = (Box<dyn FrameSource>, Arc<dyn FrameSink>);
 
 impl Socket for TcpStream {
-    fn halves(upgraded: Upgraded, message_bytes_max: usize) -> Halves {
+    fn halves(upgraded: Upgraded, message_bytes_max: usize, compresses: bool) -> Halves {
         let (stream, read) = parts::<Self>(upgraded);
-        let sink = SocketSink::new(stream);
+        let sink = SocketSink::new(stream, compresses);
         let reading = SocketReader(sink.clone());
-        let source = SocketSource::new(reading, sink.clone(), &read, message_bytes_max);
+        let source =
+            SocketSource::new(reading, sink.clone(), &read, (message_bytes_max, compresses));
         (Box::new(source), sink)
     }
 }
 
 impl Socket for TlsStream<TcpStream> {
-    fn halves(upgraded: Upgraded, message_bytes_max: usize) -> Halves {
+    fn halves(upgraded: Upgraded, message_bytes_max: usize, compresses: bool) -> Halves {
         let (stream, read) = parts::<Self>(upgraded);
         let (reading, writing) = tokio::io::split(stream);
-        let sink = TaskSink::new(writing);
-        let source = SocketSource::new(reading, sink.clone(), &read, message_bytes_max);
+        let sink = TaskSink::new(writing, compresses);
+        let source =
+            SocketSource::new(reading, sink.clone(), &read, (message_bytes_max, compresses));
         (Box::new(source), sink)
     }
 }

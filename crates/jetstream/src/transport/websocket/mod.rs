@@ -3,9 +3,8 @@
 //! - `listener`: accepts, holds the bounds before a session, serves plain HTTP requests.
 //! - `upgrade`: a request that asks for WebSocket, and the answer.
 //! - `inbound`, `outbound` (with `waiting`), `tls`: the two halves of a connection.
-//! - `encode`: frames as bytes.
-//!
-//! permessage-deflate is not negotiated; `docs/decisions/0003-no-deflate.md` says why.
+//! - `encode`: frames as bytes, in parts (`part`).
+//! - `deflate`, `inflate`: compressed frames, for clients that offer permessage-deflate.
 
 mod listener;
 mod upgrade;
@@ -16,6 +15,10 @@ mod tls;
 mod waiting;
 
 mod encode;
+mod part;
+
+mod deflate;
+mod inflate;
 
 #[cfg(test)]
 mod tests;
@@ -58,6 +61,7 @@ enum Place {
 struct Options {
     /// Lower case; `None`: any.
     origins: Option<Vec<String>>,
+    compression: bool,
     http: Option<HttpHandler>,
     headers_max: usize,
     headers_bytes_max: usize,
@@ -83,6 +87,7 @@ impl WebSocket {
     fn at(place: Place) -> Self {
         let options = Options {
             origins: None,
+            compression: false,
             http: None,
             headers_max: HEADERS_MAX,
             headers_bytes_max: HEADERS_BYTES_MAX,
@@ -104,6 +109,15 @@ impl WebSocket {
     pub fn allow_origins<T: Into<String>>(mut self, origins: impl IntoIterator<Item = T>) -> Self {
         let origins = origins.into_iter().map(|origin| origin.into().to_ascii_lowercase());
         self.options.origins = Some(origins.collect());
+        self
+    }
+
+    /// Agrees on permessage-deflate with clients that offer it. States are compressed then, once for all who
+    /// fetch them; all else goes as it is. Off at first: it saves bytes, not work. Over TLS, read about it in
+    /// `docs/security.md` before.
+    #[must_use]
+    pub fn compression(mut self, on: bool) -> Self {
+        self.options.compression = on;
         self
     }
 

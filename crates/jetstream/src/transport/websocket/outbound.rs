@@ -17,7 +17,9 @@ use socket2::SockRef;
 use tokio::io::{AsyncRead, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
+use super::deflate::Packed;
 use super::encode::{Header, close_frame};
+use super::part::Part;
 use super::waiting::Waiting;
 use crate::transport::{FramePart, FrameSink, Sent};
 
@@ -28,6 +30,8 @@ use crate::transport::{FramePart, FrameSink, Sent};
 pub(super) struct SocketSink {
     outbound: Mutex<Outbound>,
     socket: TcpStream,
+    /// Whether the client takes compressed frames.
+    compresses: bool,
 }
 
 #[derive(Default)]
@@ -41,19 +45,28 @@ struct Outbound {
 }
 
 impl SocketSink {
-    pub(super) fn new(socket: TcpStream) -> Arc<Self> {
-        Arc::new(Self { outbound: Mutex::default(), socket })
+    pub(super) fn new(socket: TcpStream, compresses: bool) -> Arc<Self> {
+        Arc::new(Self { outbound: Mutex::default(), socket, compresses })
     }
 }
 
 impl FrameSink for SocketSink {
     fn send(&self, parts: &[FramePart<'_>]) -> Sent {
+        let packed = if self.compresses { Packed::of(parts) } else { None };
         let mut outbound = self.outbound.lock();
         if outbound.closing || outbound.ended {
             return Sent::Closed;
         }
-        let header = Header::text(parts.iter().map(|part| part.as_str().len()).sum());
-        outbound.write(&self.socket, header.as_bytes(), parts);
+        match &packed {
+            Some(packed) => {
+                outbound.write(&self.socket, packed.header().as_bytes(), packed.parts());
+            }
+            None => {
+                let parts = parts.iter().map(|part| Part::from(*part));
+                let header = Header::text(parts.clone().map(Part::byte_length).sum());
+                outbound.write(&self.socket, header.as_bytes(), parts);
+            }
+        }
         outbound.state()
     }
 
@@ -64,7 +77,7 @@ impl FrameSink for SocketSink {
     fn close(&self, code: u16, reason: &str) {
         let mut outbound = self.outbound.lock();
         if !outbound.closing {
-            outbound.write(&self.socket, &close_frame(code, reason), &[]);
+            outbound.write(&self.socket, &close_frame(code, reason), std::iter::empty());
             outbound.closing = true;
             outbound.finish_when_drained(&self.socket);
         }
@@ -91,7 +104,7 @@ impl ControlSink for SocketSink {
         if waiting + frames.len() > CONTROL_WAITING_BYTES_MAX {
             return false;
         }
-        outbound.write(&self.socket, frames, &[]);
+        outbound.write(&self.socket, frames, std::iter::empty());
         true
     }
 
@@ -112,14 +125,19 @@ impl Outbound {
     }
 
     /// Writes as much as the socket takes and keeps the rest.
-    fn write(&mut self, socket: &TcpStream, head: &[u8], parts: &[FramePart<'_>]) {
-        let length: usize = parts.iter().map(|part| part.as_str().len()).sum();
+    fn write<'a>(
+        &mut self,
+        socket: &TcpStream,
+        head: &[u8],
+        parts: impl Iterator<Item = Part<'a>> + Clone,
+    ) {
+        let length: usize = parts.clone().map(Part::byte_length).sum();
         let mut written = 0;
         if self.waiting.is_none() {
             let taken = if length <= JOINED_BYTES_MAX {
-                self.write_joined(socket, head, parts)
+                self.write_joined(socket, head, parts.clone())
             } else {
-                self.write_parts(socket, head, parts)
+                self.write_parts(socket, head, parts.clone())
             };
             match taken {
                 Some(count) if count == head.len() + length => return,
@@ -132,28 +150,28 @@ impl Outbound {
 
     /// Writes a short frame in one piece. This is the way of almost every frame, and there a plain write
     /// costs the kernel less than a list of parts costs, by more than the copying.
-    fn write_joined(
+    fn write_joined<'a>(
         &mut self,
         socket: &TcpStream,
         head: &[u8],
-        parts: &[FramePart<'_>],
+        parts: impl Iterator<Item = Part<'a>>,
     ) -> Option<usize> {
         let mut bytes: SmallVec<[u8; JOINED_BYTES_MAX + 16]> = SmallVec::from_slice(head);
-        parts.iter().for_each(|part| bytes.extend_from_slice(part.as_str().as_bytes()));
+        parts.for_each(|part| bytes.extend_from_slice(part.as_bytes()));
         // Past what the runtime knows of the socket: as long as nothing waits nobody needs to know whether it
         // is writable, and looking costs more than the call.
         self.taken(socket, || SockRef::from(socket).send(&bytes))
     }
 
-    fn write_parts(
+    fn write_parts<'a>(
         &mut self,
         socket: &TcpStream,
         head: &[u8],
-        parts: &[FramePart<'_>],
+        parts: impl Iterator<Item = Part<'a>>,
     ) -> Option<usize> {
         let mut slices: SmallVec<[IoSlice<'_>; 16]> = SmallVec::new();
         slices.push(IoSlice::new(head));
-        slices.extend(parts.iter().map(|part| IoSlice::new(part.as_str().as_bytes())));
+        slices.extend(parts.map(|part| IoSlice::new(part.as_bytes())));
         let (mut rest, mut written) = (&mut slices[..], 0);
         while !rest.is_empty() {
             let some = &rest[..rest.len().min(SLICES_MAX)];

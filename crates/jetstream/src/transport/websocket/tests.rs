@@ -25,6 +25,8 @@ use crate::transport::contract::{Client, Connect, Harness};
 use crate::transport::memory::FromServer;
 use crate::transport::{Connection, Received};
 
+mod compression;
+
 struct Plain;
 struct Encrypted;
 
@@ -148,8 +150,16 @@ fn local() -> WebSocket {
 
 /// An upgraded connection whose client's end is the bare stream.
 async fn raw(listener: &mut Box<dyn Listener>, address: SocketAddr) -> (TcpStream, Connection) {
+    raw_after(listener, address, HANDSHAKE).await
+}
+
+async fn raw_after(
+    listener: &mut Box<dyn Listener>,
+    address: SocketAddr,
+    handshake: &str,
+) -> (TcpStream, Connection) {
     let mut stream = TcpStream::connect(address).await.unwrap();
-    stream.write_all(HANDSHAKE.as_bytes()).await.unwrap();
+    stream.write_all(handshake.as_bytes()).await.unwrap();
     let connection = listener.accept().await.unwrap();
     let mut answer = Vec::new();
     while !answer.ends_with(b"\r\n\r\n") {
@@ -179,8 +189,12 @@ fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
 
 /// Sends bytes and says with which code the server closes.
 async fn code_for(bytes: &[u8]) -> u16 {
-    let (mut listener, address) = listen(local(), |_| {}).await;
-    let (mut stream, mut connection) = raw(&mut listener, address).await;
+    code_after(local(), HANDSHAKE, bytes).await
+}
+
+async fn code_after(transport: WebSocket, handshake: &str, bytes: &[u8]) -> u16 {
+    let (mut listener, address) = listen(transport, |_| {}).await;
+    let (mut stream, mut connection) = raw_after(&mut listener, address, handshake).await;
     stream.write_all(bytes).await.unwrap();
     let received = poll_fn(|context| connection.source.poll_frame(context)).await;
     assert!(matches!(received, Received::Ended), "{received:?}");

@@ -18,6 +18,7 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
+use super::deflate::Packed;
 use super::encode::{Header, close_frame};
 use super::outbound::{CONTROL_WAITING_BYTES_MAX, ControlSink};
 use crate::transport::{FramePart, FrameSink, Sent};
@@ -52,6 +53,8 @@ pub(crate) fn acceptor(certificate: &Path, key: &Path) -> io::Result<TlsAcceptor
 /// The writing half of a connection whose stream has to be written by one task.
 pub(super) struct TaskSink {
     shared: Arc<Shared>,
+    /// Whether the client takes compressed frames.
+    compresses: bool,
 }
 
 #[derive(Default)]
@@ -74,10 +77,13 @@ struct Outbound {
 
 impl TaskSink {
     /// Starts the writer, which ends when the sink is closed or dropped, or the stream fails.
-    pub(super) fn new(stream: impl AsyncWrite + Send + Unpin + 'static) -> Arc<Self> {
+    pub(super) fn new(
+        stream: impl AsyncWrite + Send + Unpin + 'static,
+        compresses: bool,
+    ) -> Arc<Self> {
         let shared = Arc::new(Shared::default());
         tokio::spawn(write(shared.clone(), stream));
-        Arc::new(Self { shared })
+        Arc::new(Self { shared, compresses })
     }
 
     fn with<T>(&self, change: impl FnOnce(&mut Outbound) -> T) -> T {
@@ -95,14 +101,21 @@ impl Drop for TaskSink {
 
 impl FrameSink for TaskSink {
     fn send(&self, parts: &[FramePart<'_>]) -> Sent {
+        let packed = if self.compresses { Packed::of(parts) } else { None };
         self.with(|outbound| {
             if outbound.closing || outbound.gone {
                 return Sent::Closed;
             }
-            let texts = parts.iter().map(|part| part.as_str());
-            let header = Header::text(texts.clone().map(str::len).sum());
-            outbound.waiting.extend_from_slice(header.as_bytes());
-            texts.for_each(|text| outbound.waiting.extend_from_slice(text.as_bytes()));
+            let waiting = &mut outbound.waiting;
+            if let Some(packed) = &packed {
+                waiting.extend_from_slice(packed.header().as_bytes());
+                packed.parts().for_each(|part| waiting.extend_from_slice(part.as_bytes()));
+            } else {
+                let texts = parts.iter().map(|part| part.as_str());
+                let header = Header::text(texts.clone().map(str::len).sum());
+                waiting.extend_from_slice(header.as_bytes());
+                texts.for_each(|text| waiting.extend_from_slice(text.as_bytes()));
+            }
             if outbound.has_room() { Sent::Room } else { Sent::Full }
         })
     }

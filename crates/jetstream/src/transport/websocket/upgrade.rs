@@ -6,6 +6,7 @@ use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use tungstenite::handshake::derive_accept_key;
 
+use super::deflate;
 use crate::transport::ConnectInfo;
 
 /// Whether the request asks for WebSocket at all.
@@ -17,6 +18,7 @@ pub(super) fn is_upgrade<B>(request: &Request<B>) -> bool {
 pub(super) fn answer<B>(
     request: &Request<B>,
     origins: Option<&[String]>,
+    compression: bool,
 ) -> Result<Response<()>, (StatusCode, &'static str)> {
     let headers = request.headers();
     if request.method() != Method::GET {
@@ -41,6 +43,9 @@ pub(super) fn answer<B>(
     answers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
     let accept = HeaderValue::try_from(derive_accept_key(key.as_bytes()));
     answers.insert(header::SEC_WEBSOCKET_ACCEPT, accept.expect("base64 is a proper header value"));
+    if let Some(agreed) = deflate::agree(headers).filter(|_| compression) {
+        answers.insert(header::SEC_WEBSOCKET_EXTENSIONS, agreed);
+    }
     if let Some(protocol) = first_protocol(headers) {
         answers.insert(header::SEC_WEBSOCKET_PROTOCOL, protocol);
     }
@@ -104,7 +109,7 @@ mod tests {
 
     #[test]
     fn the_answer_proves_that_the_key_was_read() {
-        let response = answer(&request(|_| {}), None).unwrap();
+        let response = answer(&request(|_| {}), None, true).unwrap();
         assert_eq!(response.status(), StatusCode::SWITCHING_PROTOCOLS);
         // The example of RFC 6455, section 1.3.
         assert_eq!(response.headers()["sec-websocket-accept"], "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
@@ -112,13 +117,31 @@ mod tests {
     }
 
     #[test]
+    fn compression_is_agreed_on_where_it_is_offered_and_wanted() {
+        let offering = request(|headers| {
+            let offer = HeaderValue::from_static("permessage-deflate; client_max_window_bits");
+            headers.insert("sec-websocket-extensions", offer);
+        });
+        let agreed = |compression| {
+            let response = answer(&offering, None, compression).unwrap();
+            response.headers().contains_key("sec-websocket-extensions")
+        };
+        assert!(agreed(true) && !agreed(false));
+    }
+
+    #[test]
     fn what_is_wrong_with_a_handshake_is_told_by_its_status() {
-        let status = |change: fn(&mut HeaderMap)| answer(&request(change), None).unwrap_err().0;
+        let status =
+            |change: fn(&mut HeaderMap)| answer(&request(change), None, false).unwrap_err().0;
         assert_eq!(status(|h| drop(h.remove("connection"))), StatusCode::BAD_REQUEST);
         assert_eq!(status(|h| drop(h.remove("sec-websocket-key"))), StatusCode::BAD_REQUEST);
         for key in ["x", "dGhlIHNhbXBsZSBub25jZQ", "dGhlIHNhbXBsZSBub25jZ!=="] {
             let request = request(|h| drop(h.insert("sec-websocket-key", key.parse().unwrap())));
-            assert_eq!(answer(&request, None).unwrap_err().0, StatusCode::BAD_REQUEST, "{key}");
+            assert_eq!(
+                answer(&request, None, false).unwrap_err().0,
+                StatusCode::BAD_REQUEST,
+                "{key}"
+            );
         }
         assert_eq!(
             status(|h| drop(h.insert("sec-websocket-version", HeaderValue::from_static("8")))),
@@ -133,7 +156,7 @@ mod tests {
             let request = request(|headers| {
                 origin.map(|o| headers.insert("origin", HeaderValue::from_static(o)));
             });
-            answer(&request, Some(&allowed)).map(|_| ()).map_err(|(status, _)| status)
+            answer(&request, Some(&allowed), false).map(|_| ()).map_err(|(status, _)| status)
         };
         assert_eq!(from(None), Ok(()));
         assert_eq!(from(Some("https://Example.org")), Ok(()));

@@ -4,9 +4,10 @@ use std::collections::VecDeque;
 use std::io::IoSlice;
 
 use jetstream_core::ids::SharedText;
+use jetstream_core::wire::Piece;
 use smallvec::SmallVec;
 
-use crate::transport::FramePart;
+use super::part::Part;
 
 /// Bytes that wait. Shared texts stay shared: a large state that many slow members wait for is kept once.
 #[derive(Debug, Default)]
@@ -21,13 +22,18 @@ pub(super) struct Waiting {
 enum Chunk {
     Copied(Vec<u8>),
     Shared(SharedText),
+    Piece(Piece),
+    /// A piece that goes compressed.
+    Packed(Piece),
 }
 
 impl Chunk {
     fn as_bytes(&self) -> &[u8] {
         match self {
             Self::Copied(bytes) => bytes,
-            Self::Shared(text) => text.as_bytes(),
+            Self::Shared(text) => Part::Shared(text).as_bytes(),
+            Self::Piece(piece) => Part::Piece(piece).as_bytes(),
+            Self::Packed(piece) => Part::Packed(piece).as_bytes(),
         }
     }
 }
@@ -44,22 +50,31 @@ impl Waiting {
 
     /// Keeps a frame, of which the first `written` bytes are written already. That is possible only if
     /// nothing waited before it.
-    pub(super) fn keep(&mut self, head: &[u8], parts: &[FramePart<'_>], written: usize) {
+    pub(super) fn keep<'a>(
+        &mut self,
+        head: &[u8],
+        parts: impl Iterator<Item = Part<'a>>,
+        written: usize,
+    ) {
         debug_assert!(written == 0 || self.is_empty(), "frames are written one after the other");
         let mut skip = written;
         self.copy(rest(head, &mut skip));
         for part in parts {
-            match part {
-                FramePart::Copied(text) => self.copy(rest(text.as_bytes(), &mut skip)),
-                FramePart::Shared(text) => {
-                    let left = rest(text.as_bytes(), &mut skip).len();
-                    if left > 0 {
-                        // Only the first chunk can be cut, and then nothing waited before.
-                        self.start += text.len() - left;
-                        self.bytes += left;
-                        self.chunks.push_back(Chunk::Shared((*text).clone()));
-                    }
+            let left = rest(part.as_bytes(), &mut skip);
+            let chunk = match part {
+                Part::Bytes(_) => {
+                    self.copy(left);
+                    continue;
                 }
+                Part::Shared(text) => Chunk::Shared(text.clone()),
+                Part::Piece(piece) => Chunk::Piece(piece.clone()),
+                Part::Packed(piece) => Chunk::Packed(piece.clone()),
+            };
+            if !left.is_empty() {
+                // Only the first chunk can be cut, and then nothing waited before.
+                self.start += part.as_bytes().len() - left.len();
+                self.bytes += left.len();
+                self.chunks.push_back(chunk);
             }
         }
     }
@@ -124,14 +139,18 @@ mod tests {
     #[test]
     fn wherever_a_frame_is_cut_the_rest_comes_out_as_it_is() {
         let shared: SharedText = "shared".into();
-        let parts = [FramePart::Copied("ab"), FramePart::Shared(&shared), FramePart::Copied("yz")];
-        let whole = b"headabsharedyz";
+        let piece: Piece = "piece".into();
+        let parts = || {
+            let ends = [Part::Bytes(b"ab"), Part::Shared(&shared), Part::Piece(&piece)];
+            ends.into_iter().chain([Part::Bytes(b"yz")])
+        };
+        let whole = b"headabsharedpieceyz";
         for written in 0..=whole.len() {
             for step in [1, 3, 100] {
                 let mut waiting = Waiting::default();
-                waiting.keep(b"head", &parts, written);
+                waiting.keep(b"head", parts(), written);
                 assert_eq!(waiting.byte_length(), whole.len() - written);
-                waiting.keep(b"next", &[FramePart::Shared(&shared)], 0);
+                waiting.keep(b"next", [Part::Shared(&shared)].into_iter(), 0);
                 let expected = [&whole[written..], b"nextshared"].concat();
                 assert_eq!(drain(&mut waiting, step), expected, "cut at {written}, by {step}");
             }
@@ -142,7 +161,7 @@ mod tests {
     fn a_shared_text_is_not_copied() {
         let shared: SharedText = "shared".into();
         let mut waiting = Waiting::default();
-        waiting.keep(b"", &[FramePart::Shared(&shared)], 2);
+        waiting.keep(b"", [Part::Shared(&shared)].into_iter(), 2);
         assert_eq!(std::sync::Arc::strong_count(&shared), 2);
         drain(&mut waiting, 1);
         assert_eq!(std::sync::Arc::strong_count(&shared), 1);
