@@ -63,8 +63,9 @@ pub fn state(objects: usize) -> String {
     text
 }
 
-/// Writes the configuration for our server into a folder. Without bounds on rates: a writer of the
-/// benchmark sends as fast as the server takes it, which nobody else does.
+/// Writes the configuration for our server into a folder. With bounds on rates that nobody meets: a writer of the
+/// benchmark sends as fast as the server takes it, and all its clients come from one address, which nobody
+/// else's do.
 pub fn write_configuration(
     folder: &Path,
     objects: usize,
@@ -88,8 +89,10 @@ pub fn write_configuration(
          [models.Canvas.properties]\nname = \"String\"\nshapes = \"[Shape]\"\n\
          [scopes.Canvas]\nroot = \"Canvas\"\nstate = \"canvas.json\"\n\
          [scopes.\"boards/{{id}}\"]\nroot = \"Canvas\"\ninitial = {{ name = \"Bench\" }}\n\
-         [limits]\nsession_messages_per_second_max = \"none\"\n\
-         session_bytes_per_second_max = \"none\"\n\
+         [limits]\nsession_messages_per_second_max = 1000000000\n\
+         session_bytes_per_second_max = \"1000GB\"\naddress_sessions_max = 100000\n\
+         address_connections_pending_max = 20000\n\
+         address_connections_per_second_max = 1000000\n\
          [storage]\n{storage}\n"
     );
     std::fs::write(folder.join("jetstream.toml"), configuration)

@@ -32,6 +32,12 @@ pub struct Limits {
     ///
     /// A person has a few devices with a few tabs each; a session that was left behind counts until it ends.
     pub principal_sessions_max: usize,
+    /// The most sessions whose clients come from one address, or, of version 6, from one /64. More denies the
+    /// session.
+    ///
+    /// A tenth of all. Behind one address is an office or a town; and, without a word in the configuration,
+    /// everybody who comes through a proxy.
+    pub address_sessions_max: usize,
     /// The most scopes that are open at a time, where they are made at the first fetch. More denies the
     /// fetch.
     pub scopes_max: usize,
@@ -47,6 +53,14 @@ pub struct Limits {
     ///
     /// Such connections cost memory and cannot be told from an attack.
     pub connections_pending_max: usize,
+    /// The same from one address. A tenth of all, so that one alone does not fill the entrance.
+    pub address_connections_pending_max: usize,
+    /// The connections that one address may make in a second, or [`NONE`](Self::NONE), with a burst of
+    /// [`rate_burst_ms`](Self::rate_burst_ms). More are closed at once.
+    ///
+    /// A handshake with TLS costs about a millisecond. Ten thousand at once are an office whose network comes
+    /// back, or all clients of a proxy after a restart.
+    pub address_connections_per_second_max: usize,
     /// What is kept for one absent or slow client, in bytes. Past it, waiting ScopeSync messages are
     /// dropped and the client gets the scope's state afresh when it reads again.
     pub backlog_bytes_max: usize,
@@ -134,10 +148,13 @@ impl Default for Limits {
             session_scopes_max: 1_000,
             sessions_max: 100_000,
             principal_sessions_max: 1_000,
+            address_sessions_max: 10_000,
             scopes_max: 100_000,
             scopes_bytes_max: 4 << 30,
             members_max: 100_000,
             connections_pending_max: 20_000,
+            address_connections_pending_max: 2_000,
+            address_connections_per_second_max: 1_000,
             backlog_bytes_max: 4 << 20,
             backlog_bytes_hard_max: 16 << 20,
             inbox_messages_max: 1_000,
@@ -204,6 +221,8 @@ limits! {
     Sessions = "sessions_max",
     /// [`Limits::principal_sessions_max`]
     PrincipalSessions = "principal_sessions_max",
+    /// [`Limits::address_sessions_max`]
+    AddressSessions = "address_sessions_max",
     /// [`Limits::scopes_max`]
     Scopes = "scopes_max",
     /// [`Limits::scopes_bytes_max`]
@@ -212,6 +231,10 @@ limits! {
     Members = "members_max",
     /// [`Limits::connections_pending_max`]
     ConnectionsPending = "connections_pending_max",
+    /// [`Limits::address_connections_pending_max`]
+    AddressConnectionsPending = "address_connections_pending_max",
+    /// [`Limits::address_connections_per_second_max`]
+    AddressConnectionsPerSecond = "address_connections_per_second_max",
     /// [`Limits::backlog_bytes_max`]
     BacklogBytes = "backlog_bytes_max",
     /// [`Limits::backlog_bytes_hard_max`]

@@ -141,5 +141,5 @@ pub use server::{
     SessionInfo, SessionRequest, SessionStatus, SessionVerdict, Way,
 };
 pub use storage::{MemoryStorage, Storage};
-pub use transport::{ConnectInfo, MemoryTransport, Transport, WebSocket};
+pub use transport::{ConnectInfo, MemoryTransport, Proxies, Transport, WebSocket};
 pub use typed::{Id, Model, SchemaExt, TypedScope, UpdateError};

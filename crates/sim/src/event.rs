@@ -2,6 +2,7 @@
 
 use jetstream_core::ids::{MessageIndex, Origin, Revision, ScopeIndex, SessionId, SharedText};
 use jetstream_core::model::{ChangeSet, Graph};
+use jetstream_core::time::Millis;
 use jetstream_core::wire::message::Dialect;
 
 /// Which of a world's clients.
@@ -31,6 +32,24 @@ pub enum Event<'a> {
     GaveUp {
         /// The session.
         session: SessionId,
+    },
+    /// The server has read a frame of a session's client.
+    Read {
+        /// The session.
+        session: SessionId,
+        /// How many messages it holds.
+        messages: u64,
+        /// When.
+        at: Millis,
+    },
+    /// The server has refused something because the client of a session goes too fast.
+    Hurried {
+        /// The session.
+        session: SessionId,
+        /// Whether it was sent away for it.
+        sent_away: bool,
+        /// When.
+        at: Millis,
     },
     /// A client has asked something of its session.
     Asked {

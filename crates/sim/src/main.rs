@@ -1,4 +1,4 @@
-//! `jetstream-sim --seeds 1000 [--start N] [--trace SEED] [--together | --crashes]`: runs worlds and says what they
+//! `jetstream-sim --seeds 1000 [--start N] [--trace SEED] [--together | --paced | --crashes]`: runs worlds and says what they
 //! showed.
 
 use std::io::Write;
@@ -16,13 +16,19 @@ struct Asked {
     trace: Option<u64>,
     /// Worlds in which clients of both kinds edit together.
     together: bool,
+    /// Worlds whose server holds clients to a rate.
+    paced: bool,
     /// Servers that die at any moment, instead of networks that do.
     crashes: bool,
 }
 
 impl Asked {
     fn run(&self, seed: u64, traced: bool) -> Report {
-        if self.together { run::together(seed, traced) } else { run::seed(seed, traced) }
+        match (self.together, self.paced) {
+            (true, _) => run::together(seed, traced),
+            (false, true) => run::paced(seed, traced),
+            (false, false) => run::seed(seed, traced),
+        }
     }
 }
 
@@ -31,7 +37,7 @@ fn main() -> ExitCode {
         Ok(asked) => asked,
         Err(mistake) => {
             say(&format!(
-                "{mistake}\nusage: jetstream-sim [--seeds N] [--start N] [--trace SEED] [--together | --crashes]"
+                "{mistake}\nusage: jetstream-sim [--seeds N] [--start N] [--trace SEED] [--together | --paced | --crashes]"
             ));
             return ExitCode::from(2);
         }
@@ -46,7 +52,8 @@ fn main() -> ExitCode {
 }
 
 fn read(mut args: impl Iterator<Item = String>) -> Result<Asked, String> {
-    let mut asked = Asked { seeds: 100, start: 0, trace: None, together: false, crashes: false };
+    let mut asked =
+        Asked { seeds: 100, start: 0, trace: None, together: false, paced: false, crashes: false };
     while let Some(arg) = args.next() {
         let mut number = || {
             let text = args.next().ok_or(format!("{arg} needs a number"))?;
@@ -57,6 +64,7 @@ fn read(mut args: impl Iterator<Item = String>) -> Result<Asked, String> {
             "--start" => asked.start = number()?,
             "--crashes" => asked.crashes = true,
             "--together" => asked.together = true,
+            "--paced" => asked.paced = true,
             "--trace" => asked.trace = Some(number()?),
             other => return Err(format!("unknown argument \"{other}\"")),
         }
@@ -96,10 +104,12 @@ fn run_all(asked: &Asked) -> bool {
         trace[trace.len().saturating_sub(40)..].iter().for_each(|line| say(line));
     }
     let seconds = began.elapsed().as_secs_f64();
-    let Counts { messages, commits, cuts, resumes, resyncs, losses, calls, steps } = total;
+    let Counts { messages, commits, cuts, resumes, resyncs, losses, calls, slowed, hurried, steps } =
+        total;
     say(&format!(
         "{} seeds, {} failed; {:.0} seeds/s; {steps} steps, {messages} messages, {commits} commits, \
-         {cuts} cuts, {resumes} resumes, {resyncs} resyncs, {losses} sessions ended, {calls} calls",
+         {cuts} cuts, {resumes} resumes, {resyncs} resyncs, {losses} sessions ended, {calls} calls, \
+         {slowed} times slowed, {hurried} refused for it",
         asked.seeds,
         failed.len(),
         asked.seeds as f64 / seconds,

@@ -30,6 +30,14 @@ pub fn together(seed: u64, traced: bool) -> Report {
     run(settings, dice, traced)
 }
 
+/// Makes the world of a seed in which the server holds its clients to a rate that they do not always keep, and
+/// runs it to its end.
+pub fn paced(seed: u64, traced: bool) -> Report {
+    let mut dice = Dice::new(seed);
+    let settings = Settings::paced(&mut dice);
+    run(settings, dice, traced)
+}
+
 fn run(settings: Settings, dice: Dice, traced: bool) -> Report {
     let mut world = World::new(settings, dice, traced);
     let result = catch_unwind(AssertUnwindSafe(|| world.run()));
@@ -54,6 +62,8 @@ impl std::ops::AddAssign for Counts {
         self.resyncs += other.resyncs;
         self.losses += other.losses;
         self.calls += other.calls;
+        self.slowed += other.slowed;
+        self.hurried += other.hurried;
         self.steps += other.steps;
     }
 }

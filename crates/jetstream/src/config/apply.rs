@@ -139,7 +139,10 @@ impl Config {
     }
 
     fn server_of(&self, scopes: Scopes) -> ServerBuilder {
-        let server = Server::builder().limits(self.limits.clone()).scopes(scopes.clone());
+        let server = Server::builder()
+            .limits(self.limits.clone())
+            .proxies(self.proxies.clone())
+            .scopes(scopes.clone());
         let server = match &self.api {
             Some(api) => server.api(api.serving(scopes)),
             None => server,

@@ -42,6 +42,7 @@ use crate::scope::Template;
 #[cfg(feature = "postgres")]
 use crate::storage::PostgresAddress;
 use crate::storage::{Migrations, Retention, SchemaVersion};
+use crate::transport::Proxies;
 use mistake::{Collector, Origin, Place, Source, Sources};
 
 /// Everything that a configuration file says, checked.
@@ -77,6 +78,8 @@ pub struct Config {
     pub api: Option<ApiConfig>,
     /// Who may look at the page `/inspector`.
     pub inspector: InspectorConfig,
+    /// Who may say where clients come from.
+    pub proxies: Proxies,
 }
 
 /// What programs may ask over HTTP.

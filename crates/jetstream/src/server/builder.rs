@@ -15,7 +15,7 @@ use crate::future::BoxFuture;
 use crate::metrics::Metrics;
 use crate::scope::Scopes;
 use crate::storage::{SchemaVersion, Storage};
-use crate::transport::Transport;
+use crate::transport::{Proxies, Transport};
 
 /// Describes a server: [`Server::builder`](super::Server::builder).
 pub struct ServerBuilder {
@@ -26,6 +26,7 @@ pub struct ServerBuilder {
     pub(super) admin: Option<String>,
     pub(super) api: Option<Api>,
     pub(super) storage: Option<Arc<dyn Storage>>,
+    pub(super) proxies: Proxies,
     shutdown_on: BoxFuture<'static, ()>,
 }
 
@@ -39,6 +40,7 @@ impl ServerBuilder {
             admin: None,
             api: None,
             storage: None,
+            proxies: Proxies::default(),
             shutdown_on: Box::pin(pending()),
         }
     }
@@ -124,6 +126,14 @@ impl ServerBuilder {
     #[must_use]
     pub fn limits(mut self, limits: impl Into<Arc<Limits>>) -> Self {
         self.limits = limits.into();
+        self
+    }
+
+    /// The proxies that may say who is behind them. Without it nobody may, and limits by address count those
+    /// who come through a proxy as one.
+    #[must_use]
+    pub fn proxies(mut self, proxies: Proxies) -> Self {
+        self.proxies = proxies;
         self
     }
 

@@ -43,7 +43,7 @@ use jetstream_core::limits::Limits;
 use jetstream_core::wire::message::Dialect;
 use parking_lot::Mutex;
 use serde_json::{Map, Value};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
@@ -51,7 +51,7 @@ use crate::future::BoxFuture;
 use crate::metrics::Metrics;
 use crate::scope::outdated;
 use crate::storage::SchemaVersion;
-use crate::transport::{Environment, Listener};
+use crate::transport::{Entrance, Environment, Listener};
 
 use directory::Directory;
 use health::Probe;
@@ -84,6 +84,7 @@ struct Shared {
     metrics: Metrics,
     directory: Directory,
     principals: Principals,
+    entrance: Arc<Entrance>,
     /// Where sessions are kept, if they are.
     keeper: Option<Arc<Keeper>>,
     health: Probe,
@@ -155,11 +156,12 @@ fn report(ended: Result<(), tokio::task::JoinError>) {
 }
 
 async fn start(builder: ServerBuilder) -> io::Result<ServerHandle> {
-    let ServerBuilder { transports, handlers, limits, metrics, admin, api, storage, .. } = builder;
+    let ServerBuilder {
+        transports, handlers, limits, metrics, admin, api, storage, proxies, ..
+    } = builder;
+    let entrance = Arc::new(Entrance::new(limits.clone(), metrics.clone(), proxies));
     let environment = Environment {
-        pending: Arc::new(Semaphore::new(
-            limits.connections_pending_max.min(Semaphore::MAX_PERMITS),
-        )),
+        entrance: entrance.clone(),
         limits: limits.clone(),
         metrics: metrics.clone(),
     };
@@ -179,6 +181,7 @@ async fn start(builder: ServerBuilder) -> io::Result<ServerHandle> {
         metrics,
         directory: Directory::default(),
         principals: Principals::default(),
+        entrance,
         keeper: storage.map(|storage| Arc::new(Keeper::new(storage))),
         health: Probe::new(),
         watched: inspect::Watched::default(),

@@ -6,10 +6,8 @@
 use std::future::poll_fn;
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
-
 use super::memory::FromServer;
-use super::{Connection, Environment, FramePart, Listener, Received, Sent};
+use super::{Connection, Entrance, Environment, FramePart, Listener, Proxies, Received, Sent};
 use crate::future::BoxFuture;
 use crate::metrics::Metrics;
 use jetstream_core::ids::SharedText;
@@ -242,12 +240,14 @@ struct World {
 
 impl World {
     async fn new(harness: &dyn Harness) -> Self {
-        let limits = Limits { message_bytes_max: 100_000, ..Limits::default() };
-        let environment = Environment {
-            limits: Arc::new(limits),
-            metrics: Metrics::new(),
-            pending: Arc::new(Semaphore::new(PENDING_MAX)),
+        let limits = Limits {
+            message_bytes_max: 100_000,
+            connections_pending_max: PENDING_MAX,
+            ..Limits::default()
         };
+        let (limits, metrics) = (Arc::new(limits), Metrics::new());
+        let entrance = Entrance::new(limits.clone(), metrics.clone(), Proxies::default());
+        let environment = Environment { limits, metrics, entrance: Arc::new(entrance) };
         let (listener, connector) = harness.open(environment.clone()).await;
         Self { environment, listener, connector }
     }

@@ -1,7 +1,7 @@
 //! What a client said when it connected.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// What a client said when it connected: path, headers, query, and from where.
 ///
@@ -14,6 +14,7 @@ pub struct ConnectInfo {
     headers: Vec<(String, String)>,
     query: Vec<(String, String)>,
     peer: Option<SocketAddr>,
+    client: Option<IpAddr>,
 }
 
 impl ConnectInfo {
@@ -45,6 +46,13 @@ impl ConnectInfo {
         self
     }
 
+    /// The same, where the client itself is known to be here.
+    #[must_use]
+    pub(crate) fn of_client(mut self, client: IpAddr) -> Self {
+        self.client = Some(client);
+        self
+    }
+
     /// The path that was asked for, without the query.
     pub fn path(&self) -> &str {
         &self.path
@@ -53,6 +61,12 @@ impl ConnectInfo {
     /// The address of the other end, if the transport has such a thing. Behind a proxy it is the proxy's.
     pub fn peer(&self) -> Option<SocketAddr> {
         self.peer
+    }
+
+    /// The address of the client: that of the other end, or what a [proxy that is trusted](super::Proxies)
+    /// has said.
+    pub fn address(&self) -> Option<IpAddr> {
+        self.client.or_else(|| self.peer.map(|peer| peer.ip()))
     }
 
     /// All headers; names in lower case.

@@ -129,9 +129,8 @@ impl Listener for MemoryListener {
                 let (info, frames, to_client) = self.connections.recv().await?;
                 let sink = Arc::new(MemorySink(to_client));
                 // Without a permit the sink is dropped here, and the client sees a lost connection.
-                let Ok(permit) = self.environment.pending.clone().try_acquire_owned() else {
-                    continue;
-                };
+                let peer = info.peer().map(|peer| peer.ip());
+                let Some(permit) = self.environment.entrance.enter(peer) else { continue };
                 let source = MemorySource {
                     frames,
                     sink: sink.clone(),

@@ -14,8 +14,10 @@ pub mod contract;
 pub mod memory;
 pub mod websocket;
 
+mod entrance;
 mod info;
 pub(crate) mod local;
+mod proxies;
 
 use std::io;
 use std::net::SocketAddr;
@@ -23,16 +25,18 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tungstenite::Utf8Bytes;
 
 use crate::future::BoxFuture;
 use crate::metrics::Metrics;
 use jetstream_core::limits::Limits;
 
+pub(crate) use entrance::Seat;
+pub use entrance::{Entrance, Pending};
 pub use info::ConnectInfo;
 pub use jetstream_core::session::FramePart;
 pub use memory::MemoryTransport;
+pub use proxies::{Network, NoNetwork, Proxies};
 pub use websocket::WebSocket;
 
 /// A way for clients to reach the server.
@@ -55,10 +59,9 @@ pub struct Environment {
     pub limits: Arc<Limits>,
     /// Where it counts.
     pub metrics: Metrics,
-    /// One permit for each connection that has no session yet. A transport takes one before it spends
-    /// anything on a connection, and passes it on in [`Connection::pending`]. When there is none, the
-    /// connection is closed at once.
-    pub pending: Arc<Semaphore>,
+    /// Lets connections in. A transport asks it for a place before it spends anything on a connection, and
+    /// passes that on in [`Connection::pending`]. When there is none, the connection is closed at once.
+    pub entrance: Arc<Entrance>,
 }
 
 /// A transport in its place. Dropped, it accepts no more; connections it has handed out live on.
@@ -80,7 +83,7 @@ pub struct Connection {
     /// What goes to it.
     pub sink: Arc<dyn FrameSink>,
     /// Its place among the connections without a session; given back when it has one.
-    pub pending: Option<OwnedSemaphorePermit>,
+    pub pending: Option<Pending>,
 }
 
 impl std::fmt::Debug for Connection {

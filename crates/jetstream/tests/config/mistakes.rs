@@ -62,13 +62,13 @@ fn mistakes_of_the_server() {
             (
                 "lisen = \"a:1\"",
                 &[
-                    "1:1 no key \"lisen\" in the configuration = did you mean \"listen\"? (allowed: listen, tls, origins, compression, demos, limits, enumerations, models, scopes, procedures, storage, migrations, metrics, api, inspector and authentication)",
+                    "1:1 no key \"lisen\" in the configuration = did you mean \"listen\"? (allowed: listen, tls, origins, compression, demos, limits, enumerations, models, scopes, procedures, storage, migrations, metrics, api, inspector, authentication and proxies)",
                 ],
             ),
             (
                 "zebra = 1",
                 &[
-                    "1:1 no key \"zebra\" in the configuration = keys: listen, tls, origins, compression, demos, limits, enumerations, models, scopes, procedures, storage, migrations, metrics, api, inspector and authentication",
+                    "1:1 no key \"zebra\" in the configuration = keys: listen, tls, origins, compression, demos, limits, enumerations, models, scopes, procedures, storage, migrations, metrics, api, inspector, authentication and proxies",
                 ],
             ),
             (
@@ -132,13 +132,13 @@ fn mistakes_of_limits() {
             (
                 "[limits]\nmembers = 1",
                 &[
-                    "2:1 no key \"members\" in the server's limits = did you mean \"members_max\"? (allowed: message_bytes_max, frame_messages_max, fragments_max, string_bytes_max, collection_elements_max, scope_objects_max, scope_bytes_max, session_scopes_max, sessions_max, principal_sessions_max, scopes_max, scopes_bytes_max, members_max, connections_pending_max, backlog_bytes_max, backlog_bytes_hard_max, inbox_messages_max, mailbox_requests_max, session_requests_max, session_messages_per_second_max, session_bytes_per_second_max, principal_messages_per_second_max, principal_bytes_per_second_max, rate_burst_ms, procedure_timeout_ms, procedure_waiting_max, establish_timeout_ms, handshake_timeout_ms, ping_interval_ms, session_timeout_ms, scope_idle_ms and shutdown_timeout_ms)",
+                    "2:1 no key \"members\" in the server's limits = did you mean \"members_max\"? (allowed: message_bytes_max, frame_messages_max, fragments_max, string_bytes_max, collection_elements_max, scope_objects_max, scope_bytes_max, session_scopes_max, sessions_max, principal_sessions_max, address_sessions_max, scopes_max, scopes_bytes_max, members_max, connections_pending_max, address_connections_pending_max, address_connections_per_second_max, backlog_bytes_max, backlog_bytes_hard_max, inbox_messages_max, mailbox_requests_max, session_requests_max, session_messages_per_second_max, session_bytes_per_second_max, principal_messages_per_second_max, principal_bytes_per_second_max, rate_burst_ms, procedure_timeout_ms, procedure_waiting_max, establish_timeout_ms, handshake_timeout_ms, ping_interval_ms, session_timeout_ms, scope_idle_ms and shutdown_timeout_ms)",
                 ],
             ),
             (
                 "[limits]\nmembers_mx = 1",
                 &[
-                    "2:1 no key \"members_mx\" in the server's limits = did you mean \"members_max\"? (allowed: message_bytes_max, frame_messages_max, fragments_max, string_bytes_max, collection_elements_max, scope_objects_max, scope_bytes_max, session_scopes_max, sessions_max, principal_sessions_max, scopes_max, scopes_bytes_max, members_max, connections_pending_max, backlog_bytes_max, backlog_bytes_hard_max, inbox_messages_max, mailbox_requests_max, session_requests_max, session_messages_per_second_max, session_bytes_per_second_max, principal_messages_per_second_max, principal_bytes_per_second_max, rate_burst_ms, procedure_timeout_ms, procedure_waiting_max, establish_timeout_ms, handshake_timeout_ms, ping_interval_ms, session_timeout_ms, scope_idle_ms and shutdown_timeout_ms)",
+                    "2:1 no key \"members_mx\" in the server's limits = did you mean \"members_max\"? (allowed: message_bytes_max, frame_messages_max, fragments_max, string_bytes_max, collection_elements_max, scope_objects_max, scope_bytes_max, session_scopes_max, sessions_max, principal_sessions_max, address_sessions_max, scopes_max, scopes_bytes_max, members_max, connections_pending_max, address_connections_pending_max, address_connections_per_second_max, backlog_bytes_max, backlog_bytes_hard_max, inbox_messages_max, mailbox_requests_max, session_requests_max, session_messages_per_second_max, session_bytes_per_second_max, principal_messages_per_second_max, principal_bytes_per_second_max, rate_burst_ms, procedure_timeout_ms, procedure_waiting_max, establish_timeout_ms, handshake_timeout_ms, ping_interval_ms, session_timeout_ms, scope_idle_ms and shutdown_timeout_ms)",
                 ],
             ),
             (

@@ -6,12 +6,13 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::net::tcp::OwnedWriteHalf;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::websocket::{self, Frame, Handshake, Opened, Reader};
 
 /// Longer than anything takes that works; what does not come in this time does not come.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The scope that everything happens in, its root and one of its shapes.
 pub const SCOPE: &str = "Canvas";
@@ -31,7 +32,17 @@ pub struct Client {
 impl Client {
     /// A WebSocket connection and nothing more.
     pub async fn open(address: &str, path: &str) -> io::Result<Self> {
-        let handshake = Handshake { path: path.to_owned(), ..Handshake::default() };
+        Self::shake_hands(address, Handshake { path: path.to_owned(), ..Handshake::default() })
+            .await
+    }
+
+    /// The same, where a proxy says that the client is somewhere else.
+    pub async fn open_from(address: &str, client: &str) -> io::Result<Self> {
+        let headers = vec![("X-Forwarded-For".to_owned(), client.to_owned())];
+        Self::shake_hands(address, Handshake { headers, ..Handshake::default() }).await
+    }
+
+    async fn shake_hands(address: &str, handshake: Handshake) -> io::Result<Self> {
         let Opened { reader, writer, .. } = websocket::open(address, &handshake).await?;
         let waiting = std::collections::VecDeque::new();
         Ok(Self { reader, writer, next_index: 1, waiting, token: String::new() })
@@ -39,13 +50,29 @@ impl Client {
 
     /// A client with a session.
     pub async fn establish(address: &str) -> Self {
-        let mut client = Self::open(address, "/").await.expect("the server accepts");
+        Self::establish_as(address, "0.1.0").await
+    }
+
+    /// The same, of this version.
+    pub async fn establish_as(address: &str, version: &str) -> Self {
+        let client = Self::open(address, "/").await.expect("the server accepts");
+        client.create(version).await.expect("a session")
+    }
+
+    /// The same, where a proxy says that the client is somewhere else; or why there is no session.
+    pub async fn establish_from(address: &str, client: &str) -> Result<Self, Value> {
+        let client = Self::open_from(address, client).await.expect("the server accepts");
+        client.create("0.1.0").await
+    }
+
+    async fn create(mut self, version: &str) -> Result<Self, Value> {
         let hello =
-            json!({ "type": "SessionCreate", "index": 0, "params": {}, "version": "0.1.0" });
-        client.send(&hello).await;
-        let reply = client.receive().await;
-        client.token = reply["sessionToken"].as_str().expect("a session token").to_owned();
-        client
+            json!({ "type": "SessionCreate", "index": 0, "params": {}, "version": version });
+        self.send(&hello).await;
+        let mut reply = self.receive().await;
+        let Some(token) = reply["sessionToken"].as_str() else { return Err(reply["error"].take()) };
+        self.token = token.to_owned();
+        Ok(self)
     }
 
     /// A client that has fetched the scope; its index there is 0.
@@ -133,6 +160,37 @@ impl Client {
                 Err(error) => return (1006, error.to_string()),
             }
         }
+    }
+
+    /// Sends bytes as fast as the server takes them, and reads what comes.
+    pub fn flood(self, bytes: Vec<u8>) -> JoinHandle<()> {
+        let (mut reader, mut writer) = self.into_reader();
+        tokio::spawn(async move {
+            let sending = writer.write_all(&bytes);
+            let reading = async { while reader.next().await.is_ok() {} };
+            let _ = tokio::join!(sending, reading);
+        })
+    }
+
+    /// How the server closes while it is sent these bytes.
+    pub async fn closed_during(self, bytes: Vec<u8>) -> (u16, String) {
+        let (mut reader, mut writer) = self.into_reader();
+        let sending = tokio::spawn(async move {
+            let _ = writer.write_all(&bytes).await;
+            // The connection stands until the server has closed it.
+            std::future::pending::<()>().await;
+        });
+        let closed = loop {
+            match timeout(PATIENCE, reader.next()).await.expect("the server closes in time") {
+                Ok(Frame { opcode: websocket::CLOSE, payload, .. }) => {
+                    break websocket::close_reason(&payload);
+                }
+                Ok(_) => {}
+                Err(error) => break (1006, error.to_string()),
+            }
+        };
+        sending.abort();
+        closed
     }
 
     /// Ends the connection without a word, and reads on what the server still sends.

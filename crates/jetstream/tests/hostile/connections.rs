@@ -1,7 +1,5 @@
 //! Connections that never become sessions.
 
-use std::time::Duration;
-
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -61,20 +59,7 @@ pub async fn half_a_handshake_is_dropped() {
         drain(&mut stream).await;
     }
     // Slow-loris: a byte now and then, so that no single read ever waits long.
-    let mut stream = TcpStream::connect(victim.address()).await.expect("the server accepts");
-    let (mut read, mut write) = stream.split();
-    let drip = async {
-        write.write_all(b"GET / HTTP/1.1\r\n").await?;
-        loop {
-            write.write_all(b"a: b\r\n").await?;
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    let mut answer = Vec::new();
-    tokio::select! {
-        _ = read.read_to_end(&mut answer) => {}
-        ended = drip => { let _: std::io::Result<()> = ended; }
-    }
+    victim.dripped(b"GET / HTTP/1.1\r\n", b"a: b\r\n").await;
     // Who makes it to WebSocket and no further is told why.
     let mut stranger = Client::open(&victim.address(), "/").await.expect("the server accepts");
     let (code, reason) = stranger.closed().await;
@@ -87,7 +72,9 @@ pub async fn half_a_handshake_is_dropped() {
 async fn drain(stream: &mut TcpStream) {
     let mut answer = Vec::new();
     let read = stream.read_to_end(&mut answer);
-    let _ = tokio::time::timeout(Duration::from_secs(20), read).await.expect("the server closes");
+    let _ = tokio::time::timeout(std::time::Duration::from_secs(20), read)
+        .await
+        .expect("the server closes");
 }
 
 /// Headers without end are refused; so is what is not WebSocket at all.

@@ -24,13 +24,14 @@ mod client;
 mod connections;
 mod floods;
 mod messages;
+mod rates;
 mod victim;
 
 use std::error::Error;
 use std::future::Future;
 
-use jetstream::WebSocket;
 use jetstream::core::limits::Limits;
+use jetstream::{Proxies, WebSocket};
 use libtest_mimic::{Arguments, Trial};
 
 fn main() {
@@ -53,6 +54,15 @@ fn main() {
         trial("tiny_messages", floods::a_frame_of_tiny_messages_is_bounded),
         trial("pings_without_end", floods::pings_without_end_disturb_nobody),
         trial("who_never_reads", floods::who_never_reads_is_kept_within_bounds),
+        trial("a_flood_of_changes", rates::a_flood_of_changes_is_slowed),
+        trial("one_frame_too_much", rates::what_one_frame_holds_is_refused_then_closed),
+        trial("tiny_frames", rates::tiny_frames_are_counted_and_pieces_without_end_are_refused),
+        trial("fetching_without_end", rates::fetching_without_end_is_slowed_by_what_it_costs),
+        trial("one_address", rates::one_address_does_not_take_all_places),
+        trial("making_sessions", rates::making_sessions_without_end_is_bounded),
+        trial("bloated_scopes", rates::a_scope_is_not_bloated),
+        trial("bodies_without_end", rates::a_body_without_end_is_dropped),
+        trial("slowed_and_deaf", rates::who_is_slowed_and_never_reads_costs_little),
         trial("deaf_members", floods::a_member_that_reads_nothing_costs_a_bounded_backlog),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
@@ -70,17 +80,19 @@ fn trial<F: Future<Output = ()> + 'static>(name: &str, attack: fn() -> F) -> Tri
 #[tokio::main]
 async fn serve(mut arguments: impl Iterator<Item = String>) -> Result<(), Box<dyn Error>> {
     let mut limits = Limits::default();
-    let mut file = String::new();
+    let (mut file, mut proxies) = (String::new(), Proxies::default());
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--port" => drop(arguments.next()),
+            "--proxy" => proxies = Proxies::new(["127.0.0.1".parse()?]),
             "--limit" => set(&mut limits, &arguments.next().ok_or("--limit NAME=NUMBER")?)?,
             _ => file = argument,
         }
     }
     let world = models::read(&std::fs::read_to_string(file)?)?;
     let transport = WebSocket::bind("127.0.0.1:0").compression(true);
-    let server = application::server(world, limits).transport(transport).start().await?;
+    let server = application::server(world, limits).proxies(proxies).transport(transport);
+    let server = server.start().await?;
     say(&server.local_addr().to_string());
     server.ended().await;
     Ok(())
@@ -92,6 +104,19 @@ fn set(limits: &mut Limits, setting: &str) -> Result<(), Box<dyn Error>> {
         "connections_pending_max" => limits.connections_pending_max = number.parse()?,
         "establish_timeout_ms" => limits.establish_timeout_ms = number.parse()?,
         "handshake_timeout_ms" => limits.handshake_timeout_ms = number.parse()?,
+        "session_messages_per_second_max" => {
+            limits.session_messages_per_second_max = number.parse()?;
+        }
+        "session_bytes_per_second_max" => limits.session_bytes_per_second_max = number.parse()?,
+        "rate_burst_ms" => limits.rate_burst_ms = number.parse()?,
+        "scope_bytes_max" => limits.scope_bytes_max = number.parse()?,
+        "address_sessions_max" => limits.address_sessions_max = number.parse()?,
+        "address_connections_pending_max" => {
+            limits.address_connections_pending_max = number.parse()?;
+        }
+        "address_connections_per_second_max" => {
+            limits.address_connections_per_second_max = number.parse()?;
+        }
         _ => return Err(format!("no test sets {name}").into()),
     }
     Ok(())

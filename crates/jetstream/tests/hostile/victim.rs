@@ -1,10 +1,13 @@
 //! The server under attack, and two honest clients beside the attacker.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
-use crate::client::Client;
+use crate::client::{Client, PATIENCE, SCOPE, SHAPE};
 use crate::process::Process;
 
 /// A server in a process of its own.
@@ -21,10 +24,19 @@ impl Victim {
 
     /// With some limits as in the configuration file: `handshake_timeout_ms=300`.
     pub fn with_limits(limits: &[&str]) -> Self {
+        Self::start_as("serve", limits)
+    }
+
+    /// The same, where who connects from this machine may say for whom.
+    pub fn behind_a_proxy(limits: &[&str]) -> Self {
+        Self::start_as("serve --proxy", limits)
+    }
+
+    fn start_as(how: &str, limits: &[&str]) -> Self {
         let program = std::env::current_exe().expect("a program has a path");
         let models: PathBuf =
             [env!("CARGO_MANIFEST_DIR"), "tests", "conformance", "models.json"].iter().collect();
-        let mut command = format!("{} serve", program.display());
+        let mut command = format!("{} {how}", program.display());
         for limit in limits {
             command += &format!(" --limit {limit}");
         }
@@ -42,6 +54,37 @@ impl Victim {
         let line = status.lines().find(|line| line.starts_with("VmHWM:"));
         let kibibytes = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok());
         kibibytes.expect("a line with the peak") * 1024
+    }
+
+    /// The shape's properties, as somebody gets them who comes now.
+    pub async fn shape(&self) -> Value {
+        let mut client = Client::establish(&self.address()).await;
+        let index = client.index();
+        client.send(&json!({ "type": "ScopeFetch", "index": index, "name": SCOPE })).await;
+        assert_eq!(client.receive().await["scopeIndex"], 0);
+        let mut state = client.receive().await;
+        let fragments = state["fragments"].as_array_mut().expect("a state has fragments");
+        let shape = fragments.iter_mut().find(|fragment| fragment["uuid"] == SHAPE);
+        shape.expect("the shape is there")["properties"].take()
+    }
+
+    /// Sends the head of a request and then a little of it now and then, until the server has had enough.
+    pub async fn dripped(&self, head: &[u8], drop: &[u8]) {
+        let mut stream = TcpStream::connect(self.address()).await.expect("the server accepts");
+        let (mut read, mut write) = stream.split();
+        let drip = async {
+            write.write_all(head).await?;
+            loop {
+                write.write_all(drop).await?;
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let mut answer = Vec::new();
+        tokio::select! {
+            _ = read.read_to_end(&mut answer) => {}
+            ended = drip => { let _: std::io::Result<()> = ended; }
+            () = tokio::time::sleep(PATIENCE) => panic!("the server goes on reading"),
+        }
     }
 
     /// Two clients that work in the scope.

@@ -49,6 +49,9 @@ impl Property for Lasts {
                     return Err(format!("session {session} ends after {silent_ms} ms of silence"));
                 }
             }
+            Event::Hurried { session, sent_away: true, .. } => {
+                self.closed.insert(*session);
+            }
             Event::GaveUp { session } if !self.spoils => {
                 return Err(format!("the client of session {session} gives up"));
             }

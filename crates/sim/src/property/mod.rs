@@ -13,6 +13,7 @@ mod lasts;
 mod once;
 mod order;
 mod outcome;
+mod paced;
 mod told;
 mod whole;
 
@@ -50,6 +51,7 @@ impl Properties {
             Box::new(outcome::Outcome::default()),
             Box::new(decided::Decided::default()),
             Box::new(bounds::Bounds::new(settings)),
+            Box::new(paced::Paced::new(settings)),
             Box::new(converges::Converges),
             Box::new(kept::Kept),
         ])

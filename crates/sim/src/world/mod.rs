@@ -24,6 +24,7 @@ use std::sync::Arc;
 use jetstream_core::ids::{ConnectionId, MemberId, MessageIndex, SessionId};
 use jetstream_core::model::Schema;
 use jetstream_core::scope::{Options, Scope};
+use jetstream_core::session::ServerSession;
 use jetstream_core::time::{Millis, Now, Timestamp};
 
 use crate::dice::Dice;
@@ -83,6 +84,10 @@ pub struct Counts {
     pub losses: u64,
     /// ChangeSets that somebody was asked about.
     pub calls: u64,
+    /// Times that a client was slowed.
+    pub slowed: u64,
+    /// ChangeSets that were refused because their client went too fast.
+    pub hurried: u64,
     /// Things done from the agenda.
     pub steps: u64,
 }
@@ -247,6 +252,11 @@ impl World {
 
     fn scope_named(&self, name: &str) -> Option<ScopeId> {
         self.hosts.iter().position(|host| host.name == name)
+    }
+
+    /// The sessions that the server has.
+    pub fn sessions(&self) -> impl Iterator<Item = &ServerSession> {
+        self.sessions.values().map(|served| &served.session)
     }
 
     fn client_name(&self, client: ClientId) -> String {

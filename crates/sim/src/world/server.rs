@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jetstream_core::ids::{ConnectionId, MessageIndex, ScopeIndex, SessionId};
+use jetstream_core::limits::Limit;
 use jetstream_core::model::{ErrorCode, Rejection};
 use jetstream_core::scope;
 use jetstream_core::session::{
@@ -98,7 +99,7 @@ impl World {
             (Packet::Frame(text), Some(ServerEnd::Of(session))) => {
                 let session = *session;
                 self.note(|| format!("session {session} <- {text}"));
-                self.session_input(session, Input::Frame { connection, text: &text });
+                self.session_reads(session, connection, &text);
             }
             (Packet::Close { .. } | Packet::Lost, Some(_)) => {
                 self.note(|| format!("server sees connection {connection} end"));
@@ -145,8 +146,19 @@ impl World {
         self.send_down(connection, accepted.reply);
         self.session_input(session, Input::Connected { connection });
         if let Some(text) = accepted.frame {
-            self.session_input(session, Input::Frame { connection, text: &text });
+            self.session_reads(session, connection, &text);
         }
+    }
+
+    /// A session reads a frame, if it is of the connection that it talks over.
+    fn session_reads(&mut self, session: SessionId, connection: ConnectionId, text: &str) {
+        let served = self.sessions.get(&session);
+        if served.is_some_and(|served| served.session.connection() == Some(connection)) {
+            let messages = serde_json::from_str::<Vec<serde_json::Value>>(text);
+            let (messages, at) = (messages.map_or(1, |all| all.len() as u64), self.now);
+            self.tell(&Event::Read { session, messages, at });
+        }
+        self.session_input(session, Input::Frame { connection, text });
     }
 
     pub(super) fn session_due(&mut self, session: SessionId) {
@@ -186,6 +198,14 @@ impl World {
             }
             Output::Sync { scope: index, message, delivered, changes } => {
                 let request = Request::Sync(index, changes.fragments.len());
+                let is_hurried = |fragment: &Result<_, Rejection>| {
+                    let refusal = fragment.as_ref().err();
+                    refusal.is_some_and(|refusal| refusal.code.as_deref() == Some(RATE_LIMITED))
+                };
+                if changes.fragments.first().is_some_and(is_hurried) {
+                    self.counts.hurried += 1;
+                    self.tell(&Event::Hurried { session, sent_away: false, at: self.now });
+                }
                 self.tell(&Event::Processed { session, message, request });
                 self.mail_member(session, index, soon, |member| scope::Input::Sync {
                     member,
@@ -199,8 +219,12 @@ impl World {
                 self.mail_member(session, index, soon, seen);
             }
             Output::Leave { scope: index } => self.leave(session, index, soon),
+            Output::Limited(Limit::SessionMessagesPerSecond) => self.counts.slowed += 1,
             Output::Save | Output::Rejoin { .. } | Output::Limited(_) => {}
             Output::Close { connection, reason } => {
+                if let CloseReason::Denied { code: ErrorCode::RateLimited, .. } = reason {
+                    self.tell(&Event::Hurried { session, sent_away: true, at: self.now });
+                }
                 self.drain(session, connection);
                 self.server_closes(connection, &reason);
             }
@@ -350,3 +374,5 @@ impl World {
         self.tell(&Event::Backlog { session, bytes, longest_state });
     }
 }
+
+const RATE_LIMITED: &str = ErrorCode::RateLimited.as_str();

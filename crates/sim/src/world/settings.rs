@@ -118,6 +118,19 @@ impl Settings {
         }
     }
 
+    /// The same as [`draw`](Self::draw), but clients may only send about as much as they do, and little of it
+    /// at once: after a time without a connection it is too much.
+    pub fn paced(dice: &mut Dice) -> Self {
+        let mut settings = Self::draw(dice);
+        let mut limits = Limits::clone(&settings.limits);
+        limits.session_messages_per_second_max = 2 + (1_500 / settings.act_every_ms) as usize;
+        limits.rate_burst_ms = dice.between(300, 2_000);
+        limits.session_requests_max = 1 + dice.below(6);
+        limits.session_timeout_ms = Limits::default().session_timeout_ms;
+        settings.limits = Arc::new(limits);
+        settings
+    }
+
     /// Whether no session can lose changes because too much waits for its client.
     pub fn is_lossless(&self) -> bool {
         self.limits.backlog_bytes_max == Limits::default().backlog_bytes_max

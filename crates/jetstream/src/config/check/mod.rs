@@ -7,6 +7,7 @@ pub(super) mod limits;
 mod models;
 mod notify;
 mod procedures;
+mod proxies;
 mod reader;
 mod scopes;
 mod service;
@@ -22,6 +23,7 @@ use super::mistake::{Collector, Place, Sources};
 use super::tree::{Entry, Node, Table, quoted};
 use super::{Config, InspectorConfig, ProcedureConfig, ScopeConfig, Secret, Tls};
 use crate::core::limits::Limits;
+use crate::transport::Proxies;
 use crate::transport::websocket::tls_acceptor;
 
 /// What the check needs besides the tree.
@@ -64,6 +66,7 @@ pub(super) fn check(root: &Table, place: Place, context: &mut Context) -> Option
     let inspector = inspector(reader.take("inspector"), demos == Some(Some(true)), context);
     let authentication =
         reader.take("authentication").map(|entry| authentication::read(entry, context));
+    let proxies = reader.take("proxies").map(|e| proxies::read(e, &mut context.mistakes));
     reader.finish(&mut context.mistakes);
     Some(Config {
         listen: listen.unwrap_or_else(|| Some(super::LISTEN.to_owned()))?,
@@ -81,6 +84,7 @@ pub(super) fn check(root: &Table, place: Place, context: &mut Context) -> Option
         metrics: metrics.map_or(Some(None), |metrics| metrics.map(Some))?,
         api: api.map_or(Some(None), |api| api.map(Some))?,
         inspector: inspector?,
+        proxies: proxies.unwrap_or_else(|| Some(Proxies::default()))?,
     })
 }
 

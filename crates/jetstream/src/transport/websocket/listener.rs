@@ -18,10 +18,11 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use jetstream_core::limits::Limit;
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
@@ -32,7 +33,9 @@ use super::outbound::{SocketReader, SocketSink};
 use super::tls::TaskSink;
 use super::{HttpHandler, Options, upgrade};
 use crate::future::BoxFuture;
-use crate::transport::{ConnectInfo, Connection, Environment, FrameSink, FrameSource, Listener};
+use crate::transport::{
+    ConnectInfo, Connection, Environment, FrameSink, FrameSource, Listener, Pending,
+};
 
 /// The port in its place; its task is aborted when this is dropped.
 pub(super) struct WebSocketListener {
@@ -47,6 +50,21 @@ struct Shared {
     options: Options,
     environment: Environment,
     connections: mpsc::Sender<Connection>,
+}
+
+impl Shared {
+    /// What a client has said, with the address that counts for it; `None`: there are too many from there.
+    fn identify(
+        &self,
+        info: ConnectInfo,
+        peer: SocketAddr,
+        pending: &mut Option<Pending>,
+    ) -> Option<ConnectInfo> {
+        let (address, place) =
+            self.environment.entrance.identify(pending.take()?, peer.ip(), info.headers())?;
+        *pending = Some(place);
+        Some(info.of_client(address))
+    }
 }
 
 /// Begins to accept.
@@ -96,44 +114,32 @@ async fn accept_all(listener: TcpListener, shared: Arc<Shared>) {
             Some(_) = handshakes.join_next() => continue,
         };
         shared.environment.metrics.connections_accepted.inc();
-        let Ok(permit) = shared.environment.pending.clone().try_acquire_owned() else {
-            shared.environment.metrics.connections_refused.inc();
-            continue;
-        };
-        handshakes.spawn(handshake(stream, peer, permit, shared.clone()));
+        let Some(pending) = shared.environment.entrance.enter(Some(peer.ip())) else { continue };
+        handshakes.spawn(handshake(stream, peer, pending, shared.clone()));
     }
 }
 
-async fn handshake(
-    stream: TcpStream,
-    peer: SocketAddr,
-    permit: OwnedSemaphorePermit,
-    shared: Arc<Shared>,
-) {
+async fn handshake(stream: TcpStream, peer: SocketAddr, pending: Pending, shared: Arc<Shared>) {
     // Frames are small and few; waiting to fill a packet would only delay them.
     let _ = stream.set_nodelay(true);
     match &shared.tls {
-        None => http(stream, peer, permit, &shared).await,
+        None => http(stream, peer, pending, &shared).await,
         Some(acceptor) => {
             let limit = Duration::from_millis(shared.environment.limits.handshake_timeout_ms);
             if let Ok(Ok(stream)) = timeout(limit, acceptor.accept(stream)).await {
-                http(stream, peer, permit, &shared).await;
+                http(stream, peer, pending, &shared).await;
             }
         }
     }
 }
 
 /// Serves requests until one becomes a WebSocket, which is passed on.
-async fn http<S: Socket>(
-    stream: S,
-    peer: SocketAddr,
-    permit: OwnedSemaphorePermit,
-    shared: &Shared,
-) {
+async fn http<S: Socket>(stream: S, peer: SocketAddr, pending: Pending, shared: &Shared) {
     let limits = &shared.environment.limits;
+    let pending = Mutex::new(Some(pending));
     let upgraded: Mutex<Option<(OnUpgrade, ConnectInfo, bool)>> = Mutex::new(None);
     let service = service_fn(|mut request: Request<Incoming>| {
-        let upgraded = &upgraded;
+        let (upgraded, pending) = (&upgraded, &pending);
         async move {
             if !upgrade::is_upgrade(&request) {
                 return Ok::<_, Infallible>(plain(request, shared.options.http.as_ref()).await);
@@ -142,6 +148,9 @@ async fn http<S: Socket>(
             Ok(match upgrade::answer(&request, origins.as_deref(), *compression) {
                 Ok(response) => {
                     let info = upgrade::info(&request, peer);
+                    let Some(info) = shared.identify(info, peer, &mut pending.lock()) else {
+                        return Ok(text(StatusCode::TOO_MANY_REQUESTS, TOO_MANY));
+                    };
                     let compresses =
                         response.headers().contains_key(header::SEC_WEBSOCKET_EXTENSIONS);
                     let upgrade = hyper::upgrade::on(&mut request);
@@ -162,12 +171,12 @@ async fn http<S: Socket>(
         .with_upgrades();
     // A client that never reads its page is let go of, too.
     if timeout(header_limit * HTTP_PHASE_FACTOR, connection).await.is_err() {
-        return;
+        return shared.environment.metrics.count_limit(Some(Limit::HandshakeTimeout));
     }
     let Some((upgrade, info, compresses)) = upgraded.into_inner() else { return };
     let Ok(upgraded) = upgrade.await else { return };
     let (source, sink) = S::halves(upgraded, limits.message_bytes_max, compresses);
-    let connection = Connection { info, source, sink, pending: Some(permit) };
+    let connection = Connection { info, source, sink, pending: pending.into_inner() };
     let _ = shared.connections.send(connection).await;
 }
 
@@ -273,6 +282,9 @@ fn parts<S: Socket>(upgraded: Upgraded) -> (S, Bytes) {
         upgraded.downcast::<TokioIo<S>>().expect("hyper gives back the stream it was given");
     (parts.io.into_inner(), parts.read_buf)
 }
+
+/// What a client is told whose address has as many connections as it may have.
+const TOO_MANY: &str = "there are too many connections from this address\n";
 
 /// How many upgraded connections wait for the server to take them.
 const ACCEPTED_MAX: usize = 128;

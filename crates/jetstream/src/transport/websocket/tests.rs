@@ -7,7 +7,6 @@ use std::sync::Arc;
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
@@ -23,7 +22,7 @@ use crate::core::limits::Limits;
 use crate::metrics::Metrics;
 use crate::transport::contract::{Client, Connect, Harness};
 use crate::transport::memory::FromServer;
-use crate::transport::{Connection, Received};
+use crate::transport::{Connection, Entrance, Proxies, Received};
 
 mod compression;
 
@@ -134,11 +133,9 @@ async fn listen(
 ) -> (Box<dyn Listener>, SocketAddr) {
     let mut limits = Limits::default();
     change(&mut limits);
-    let environment = Environment {
-        pending: Arc::new(Semaphore::new(limits.connections_pending_max)),
-        limits: Arc::new(limits),
-        metrics: Metrics::new(),
-    };
+    let (limits, metrics) = (Arc::new(limits), Metrics::new());
+    let entrance = Entrance::new(limits.clone(), metrics.clone(), Proxies::default());
+    let environment = Environment { limits, metrics, entrance: Arc::new(entrance) };
     let listener = Box::new(transport).listen(environment).await.unwrap();
     let address = listener.local_addr().unwrap();
     (listener, address)
