@@ -11,7 +11,8 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::backoff::Backoff;
-use crate::link::{Link, Received, Transport};
+use crate::link::{Introduction, Link, Received, Transport};
+use crate::renewal::{Credential, Renewal};
 use crate::session::{ConnectError, SessionState};
 use crate::shared::{Shared, Verdict};
 
@@ -26,6 +27,8 @@ pub(crate) struct Driver {
     /// Somebody who wants to know whether the first attempt succeeds; if not, there is no second.
     first: Option<First>,
     frame: Frame,
+    /// What says who the client is.
+    credential: Option<Credential>,
 }
 
 /// How a connection came to its end.
@@ -43,6 +46,8 @@ enum Event {
     Received(Received),
     Woken,
     Deadline,
+    /// There is a new credential to show.
+    Credential(String),
     /// The server has not answered what was edited before the goodbye, or the goodbye.
     Overdue,
 }
@@ -53,9 +58,10 @@ impl Driver {
         transport: Box<dyn Transport>,
         longest_wait: Duration,
         first: Option<First>,
+        credential: Option<Credential>,
     ) -> Self {
         let backoff = Backoff::up_to(longest_wait);
-        Self { shared, transport, backoff, first, frame: Frame::new() }
+        Self { shared, transport, backoff, first, frame: Frame::new(), credential }
     }
 
     pub(crate) async fn run(mut self) {
@@ -85,7 +91,15 @@ impl Driver {
     /// A connection; `None` if nobody wants it any more.
     async fn connect(&mut self) -> io::Result<Option<Box<dyn Link>>> {
         let token = self.shared.token();
-        let connecting = timeout(CONNECT_MAX, self.transport.connect(token.as_deref()));
+        let Self { shared, transport, credential, .. } = self;
+        let connecting = timeout(CONNECT_MAX, async {
+            let credential = match credential {
+                Some(credential) => Some(credential().await?),
+                None => None,
+            };
+            let (token, credential) = (token.as_deref(), credential.as_deref());
+            transport.connect(Introduction { token, credential }).await
+        });
         tokio::pin!(connecting);
         loop {
             tokio::select! {
@@ -95,9 +109,9 @@ impl Driver {
                         Err(_) => Err(io::Error::other("the server does not answer")),
                     };
                 }
-                () = self.shared.woken() => {}
+                () = shared.woken() => {}
             }
-            if self.shared.is_closing() {
+            if shared.is_closing() {
                 return Ok(None);
             }
         }
@@ -133,6 +147,7 @@ impl Driver {
         self.shared.handle(ClientInput::Connected);
         // The server ends a session at once, so what is pending is waited for before the goodbye.
         let (mut closing, mut said_goodbye) = (None, false);
+        let mut renewal = Renewal::new(self.credential.clone());
         loop {
             if self.shared.is_closing() {
                 closing.get_or_insert_with(|| Instant::now() + GOODBYE_MAX);
@@ -143,7 +158,8 @@ impl Driver {
                     }
                 }
             }
-            let verdict = match self.next_event(&mut *link, closing).await {
+            self.shared.take_notices().into_iter().for_each(|notice| renewal.note(notice));
+            let verdict = match self.next_event(&mut *link, &mut renewal, closing).await {
                 Event::Received(Received::Frame(text)) => {
                     self.shared.handle(ClientInput::Frame { text: &text })
                 }
@@ -157,6 +173,10 @@ impl Driver {
                 }
                 Event::Woken => Verdict::Keep,
                 Event::Deadline => self.shared.handle(ClientInput::Deadline),
+                Event::Credential(credential) => {
+                    self.shared.renew(credential);
+                    Verdict::Keep
+                }
                 Event::Overdue if !said_goodbye && self.shared.say_goodbye() => {
                     said_goodbye = true;
                     closing = Some(Instant::now() + GOODBYE_MAX);
@@ -191,7 +211,12 @@ impl Driver {
         self.shared.handle(ClientInput::Disconnected { code, reason });
     }
 
-    async fn next_event(&mut self, link: &mut dyn Link, closing: Option<Instant>) -> Event {
+    async fn next_event(
+        &mut self,
+        link: &mut dyn Link,
+        renewal: &mut Renewal,
+        closing: Option<Instant>,
+    ) -> Event {
         let shared = self.shared.clone();
         let deadline = shared.deadline();
         let frame = &mut self.frame;
@@ -201,6 +226,7 @@ impl Driver {
                 Event::Received(received)
             }
             () = shared.woken() => Event::Woken,
+            credential = renewal.next() => Event::Credential(credential),
             () = at(deadline) => Event::Deadline,
             () = at(closing) => Event::Overdue,
         }

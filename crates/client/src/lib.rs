@@ -57,13 +57,14 @@ mod backoff;
 mod client;
 mod driver;
 mod feed;
+mod renewal;
 mod shared;
 
 pub use changes::{Changed, Changes};
 pub use client::{Client, CopyId, Event, NotApplied, Origin, PENDING_MAX, Params, RawNews};
 pub use jetstream_derive::ClientModel as Model;
 pub use jetstream_model::{Id, Model};
-pub use link::{BoxFuture, Link, Received, Transport};
+pub use link::{BoxFuture, Introduction, Link, Received, Transport};
 pub use raw::RawScope;
 pub use scope::{Pending, Scope, TypedScope, UpdateError};
 pub use session::{ConnectError, Connector, FetchError, Session, SessionState, connect};

@@ -13,7 +13,7 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// A way to reach one server.
 pub trait Transport: Send + 'static {
-    /// Makes a connection that names this session, or none yet.
+    /// Makes a connection that says who it is.
     ///
     /// May be dropped before it is ready; then there is no connection.
     ///
@@ -22,8 +22,27 @@ pub trait Transport: Send + 'static {
     /// If the server cannot be reached. It is tried again later.
     fn connect<'a>(
         &'a mut self,
-        token: Option<&'a str>,
+        introduction: Introduction<'a>,
     ) -> BoxFuture<'a, io::Result<Box<dyn Link>>>;
+}
+
+/// What a connection says before anything else. Secrets.
+#[derive(Clone, Copy, Default)]
+pub struct Introduction<'a> {
+    /// The token of the session that it resumes; `None`: it will create one.
+    pub token: Option<&'a str>,
+    /// What says who the client is, if it was given something.
+    pub credential: Option<&'a str>,
+}
+
+/// Shows no secret.
+impl std::fmt::Debug for Introduction<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Introduction")
+            .field("resumes", &self.token.is_some())
+            .field("shows_credential", &self.credential.is_some())
+            .finish()
+    }
 }
 
 /// One connection. Dropped, it is gone.

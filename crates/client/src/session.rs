@@ -16,6 +16,7 @@ use crate::driver::Driver;
 use crate::feed::Feed;
 use crate::link::Transport;
 use crate::raw::RawScope;
+use crate::renewal::{Credential, credential_of};
 use crate::scope::{Held, Scope, TypedScope};
 use crate::shared::Shared;
 use crate::websocket::{UrlError, WebSocket};
@@ -91,6 +92,7 @@ pub struct Connector {
     transport: Box<dyn Transport>,
     config: ClientConfig,
     longest_wait: Duration,
+    credential: Option<Credential>,
 }
 
 impl Connector {
@@ -106,13 +108,36 @@ impl Connector {
     /// A session over any transport.
     pub fn over(transport: impl Transport) -> Self {
         let (transport, config) = (Box::new(transport), ClientConfig::default());
-        Self { transport, config, longest_wait: LONGEST }
+        Self { transport, config, longest_wait: LONGEST, credential: None }
     }
 
     /// What the application on the server is told when the session is created.
     #[must_use]
     pub fn params(mut self, params: Params) -> Self {
         self.config.params = params;
+        self
+    }
+
+    /// What says who the client is, such as a token: asked for before each connection, and again when the server
+    /// says that it is about to expire. The session then goes on with the new one, over the same connection.
+    /// An error is a connection that could not be made, and another attempt later.
+    ///
+    /// ```no_run
+    /// # use jetstream_client::Connector;
+    /// # async fn fresh_token() -> Result<String, std::io::Error> { unimplemented!() }
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// let connector = Connector::new("wss://example.org")?.credential(fresh_token);
+    /// let session = connector.connect().await?;
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn credential<F, R, E>(mut self, credential: F) -> Self
+    where
+        F: Fn() -> R + Send + Sync + 'static,
+        R: Future<Output = Result<String, E>> + Send + 'static,
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        self.credential = Some(credential_of(credential));
         self
     }
 
@@ -150,9 +175,11 @@ impl Connector {
 
     fn begin(self, first: Option<crate::driver::First>) -> Result<Session, ConnectError> {
         let seed = getrandom::u64().map_err(ConnectError::Random)?;
-        let shared = Arc::new(Shared::new(self.config, seed));
+        let shared = Arc::new(Shared::new(self.config.clone(), seed));
         // It ends when the handle is closed or dropped, and tells everybody who waits.
-        tokio::spawn(Driver::new(shared.clone(), self.transport, self.longest_wait, first).run());
+        let Self { transport, longest_wait, credential, .. } = self;
+        let driver = Driver::new(shared.clone(), transport, longest_wait, first, credential);
+        tokio::spawn(driver.run());
         Ok(Session(Arc::new(Handle { shared })))
     }
 }
@@ -220,6 +247,12 @@ impl Session {
     /// The same, to be told of changes.
     pub fn states(&self) -> watch::Receiver<SessionState> {
         self.shared().states()
+    }
+
+    /// Shows who the client is anew, over the connection that there is: when its rights have changed, and not only
+    /// when what it has shown expires. Does nothing without [`Connector::credential`], and waits for nothing.
+    pub fn renew(&self) {
+        self.shared().want_renewal();
     }
 
     /// How many edits wait for the server's answer, in all scopes.

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use crate::client::{Client, CopyId, Event, NotApplied, Origin, RawNews};
 use crate::feed::Feed;
+use crate::renewal::Notice;
 use crate::session::SessionState;
 
 /// The machine behind a lock, and who waits for what.
@@ -36,6 +37,8 @@ struct Inner {
     client: Client,
     events: Vec<Event>,
     waiters: Waiters,
+    /// About what says who the client is, for the task.
+    notices: Vec<Notice>,
 }
 
 #[derive(Default)]
@@ -74,6 +77,7 @@ impl Shared {
             client: Client::new(config, jitter_seed),
             events: Vec::new(),
             waiters: Waiters::default(),
+            notices: Vec::new(),
         };
         Self {
             inner: Mutex::new(inner),
@@ -157,6 +161,12 @@ impl Shared {
         self.wake.notify_one();
     }
 
+    /// Wants another credential to be shown. Waits for nothing.
+    pub(crate) fn want_renewal(&self) {
+        self.inner.lock().notices.push(Notice::Wanted);
+        self.wake.notify_one();
+    }
+
     pub(crate) fn state(&self) -> SessionState {
         *self.state.borrow()
     }
@@ -177,6 +187,16 @@ impl Shared {
         let Inner { client, events, .. } = &mut *inner;
         client.handle(now, input, events);
         self.after(&mut inner)
+    }
+
+    /// What there is to know about the credential that was shown.
+    pub(crate) fn take_notices(&self) -> Vec<Notice> {
+        std::mem::take(&mut self.inner.lock().notices)
+    }
+
+    /// Shows another one.
+    pub(crate) fn renew(&self, credential: String) {
+        self.inner.lock().client.renew(credential);
     }
 
     pub(crate) fn next_frame(&self, frame: &mut Frame) -> Option<String> {
@@ -240,13 +260,15 @@ impl Shared {
 
     /// Tells everybody who waits, while the machine is still locked: what they hear comes in order.
     fn after(&self, inner: &mut Inner) -> Verdict {
-        let Inner { client, events, waiters, .. } = inner;
+        let Inner { client, events, waiters, notices } = inner;
         let mut verdict = Verdict::Keep;
         for event in events.drain(..) {
             match event {
                 Event::Online { .. } => self.set_state(SessionState::Online),
                 Event::Refused { error } => verdict = Verdict::Refused(error),
                 Event::Reconnect | Event::Over { .. } => verdict = Verdict::Reconnect,
+                Event::Expiring { seconds } => notices.push(Notice::Expiring(seconds)),
+                Event::Renewed(result) => notices.push(Notice::Renewed(result)),
                 event => waiters.tell(client, event),
             }
         }
@@ -289,6 +311,8 @@ impl Waiters {
             }
             Event::Online { .. }
             | Event::Refused { .. }
+            | Event::Expiring { .. }
+            | Event::Renewed(_)
             | Event::Reconnect
             | Event::Over { .. } => {}
         }

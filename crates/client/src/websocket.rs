@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 
 use futures_core::Stream;
 use futures_util::Sink;
+use http::header::AUTHORIZATION;
 use http::{HeaderName, HeaderValue, Request, Uri};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -14,7 +15,7 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
-use crate::link::{BoxFuture, Link, Received, Transport};
+use crate::link::{BoxFuture, Introduction, Link, Received, Transport};
 
 /// Reaches a server over WebSocket.
 #[derive(Debug)]
@@ -85,7 +86,7 @@ impl WebSocket {
         self
     }
 
-    async fn open(&self, token: Option<&str>) -> io::Result<Box<dyn Link>> {
+    async fn open(&self, introduction: Introduction<'_>) -> io::Result<Box<dyn Link>> {
         let secure = self.uri.scheme_str() == Some("wss");
         let host = self.uri.host().expect("compared when the url was read");
         // An IPv6 address stands in brackets there.
@@ -93,7 +94,7 @@ impl WebSocket {
         let port = self.uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
         let stream = TcpStream::connect((host, port)).await?;
         stream.set_nodelay(true)?;
-        let request = self.request(token)?;
+        let request = self.request(introduction)?;
         if !secure {
             return shake_hands(request, stream).await;
         }
@@ -111,14 +112,20 @@ impl WebSocket {
         unreachable!("such a url is refused without tls")
     }
 
-    fn request(&self, token: Option<&str>) -> io::Result<Request<()>> {
+    fn request(&self, introduction: Introduction<'_>) -> io::Result<Request<()>> {
         let mut request = self.uri.clone().into_client_request().map_err(io::Error::other)?;
         let headers = request.headers_mut();
         headers.extend(self.headers.iter().cloned());
-        if let Some(token) = token {
-            let mut token = HeaderValue::from_str(token).map_err(io::Error::other)?;
-            token.set_sensitive(true);
-            headers.insert("x-jetstream-sessiontoken", token);
+        let secret = |text: &str| {
+            let mut value = HeaderValue::from_str(text).map_err(io::Error::other)?;
+            value.set_sensitive(true);
+            io::Result::Ok(value)
+        };
+        if let Some(token) = introduction.token {
+            headers.insert("x-jetstream-sessiontoken", secret(token)?);
+        }
+        if let Some(credential) = introduction.credential {
+            headers.insert(AUTHORIZATION, secret(&format!("Bearer {credential}"))?);
         }
         Ok(request)
     }
@@ -127,9 +134,9 @@ impl WebSocket {
 impl Transport for WebSocket {
     fn connect<'a>(
         &'a mut self,
-        token: Option<&'a str>,
+        introduction: Introduction<'a>,
     ) -> BoxFuture<'a, io::Result<Box<dyn Link>>> {
-        Box::pin(self.open(token))
+        Box::pin(self.open(introduction))
     }
 }
 
@@ -235,5 +242,18 @@ mod tests {
         ] {
             assert_eq!(WebSocket::new(url).map(|_| ()), expected, "{url}");
         }
+    }
+
+    #[test]
+    fn a_credential_stands_in_a_header_and_in_no_url() {
+        let server = WebSocket::new("ws://localhost:3000/path?x=1").unwrap();
+        let introduction = Introduction { token: Some("t"), credential: Some("secret") };
+        let request = server.request(introduction).unwrap();
+        let header = &request.headers()[AUTHORIZATION];
+        assert!(header == "Bearer secret" && header.is_sensitive());
+        assert_eq!(request.uri(), "ws://localhost:3000/path?x=1");
+        assert!(!format!("{introduction:?}").contains("secret"));
+        let broken = Introduction { credential: Some("line\nline"), ..Introduction::default() };
+        assert!(server.request(broken).is_err());
     }
 }

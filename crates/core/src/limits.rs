@@ -114,6 +114,11 @@ pub struct Limits {
     pub ping_interval_ms: u64,
     /// How long a session lives without any message from its client, in milliseconds.
     pub session_timeout_ms: u64,
+    /// How long before the end of a credential its client is told (1.0), in milliseconds; later if it is
+    /// good for less than twice as long.
+    ///
+    /// Time for a person to be asked for a password, or for a few attempts at a service that is down.
+    pub expiry_warning_ms: u64,
     /// How long an idle scope of a family stays in memory, in milliseconds.
     pub scope_idle_ms: u64,
     /// How long a shutdown may take before connections are dropped, in milliseconds.
@@ -171,6 +176,7 @@ impl Default for Limits {
             handshake_timeout_ms: 10_000,
             ping_interval_ms: 10_000,
             session_timeout_ms: 600_000,
+            expiry_warning_ms: 60_000,
             scope_idle_ms: 60_000,
             shutdown_timeout_ms: 10_000,
         }

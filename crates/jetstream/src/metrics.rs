@@ -36,6 +36,8 @@ pub struct Counters {
     pub sessions_denied: Counter,
     /// Connections that resumed a session.
     pub sessions_resumed: Counter,
+    /// Connections that named a session's token and were not let go on with it.
+    pub resumptions_denied: Counter,
     /// Sessions that ended by a mistake of the server.
     pub sessions_failed: Counter,
     /// Scopes that are running.
@@ -167,6 +169,10 @@ impl Metrics {
         let sessions_created = counter("sessions_created", "Sessions that were created");
         let sessions_denied = counter("sessions_denied", "Sessions that were denied");
         let sessions_resumed = counter("sessions_resumed", "Connections that resumed a session");
+        let resumptions_denied = counter(
+            "resumptions_denied",
+            "Connections that were not let go on with the session whose token they named",
+        );
         let sessions_failed = counter("sessions_failed", "Sessions ended by a panic");
         let frames_in = counter("frames_in", "Frames received in sessions");
         let bytes_in = counter("bytes_in", "Bytes of text received in sessions");
@@ -233,6 +239,7 @@ impl Metrics {
             sessions_created,
             sessions_denied,
             sessions_resumed,
+            resumptions_denied,
             sessions_failed,
             scopes,
             scopes_bytes,

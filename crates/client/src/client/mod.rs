@@ -20,7 +20,7 @@ use jetstream_core::replica::EditId;
 use jetstream_core::session::{ClientConfig, ClientInput, ClientOutput, ClientSession, Frame};
 use jetstream_core::time::{Millis, Now};
 use jetstream_core::wire::message::{
-    ClientBody, FragmentReply, RawFragment, ServerBody, ServerMessage,
+    ClientBody, Dialect, FragmentReply, RawFragment, ServerBody, ServerMessage,
 };
 
 use copy::{Copy, Phase};
@@ -45,6 +45,14 @@ pub enum Event {
         /// Why.
         error: Rejection,
     },
+    /// What was shown to say who the client is, is good for so many seconds more. Then the session ends, unless
+    /// something else is shown before: [`Client::renew`].
+    Expiring {
+        /// From now on.
+        seconds: u64,
+    },
+    /// The server has looked at what [`Client::renew`] has shown.
+    Renewed(Result<(), Rejection>),
     /// Drop the connection and make another.
     Reconnect,
     /// The session is over: drop the connection and make another, for a new session.
@@ -159,6 +167,7 @@ pub struct Client {
 enum Asked {
     Fetch(CopyId),
     Sync(CopyId, EditId),
+    Renew,
 }
 
 impl Client {
@@ -190,6 +199,7 @@ impl Client {
                 }
                 ClientOutput::Resumed => out.push(Event::Online { resumed: true }),
                 ClientOutput::Refused { error } => out.push(Event::Refused { error }),
+                ClientOutput::Expiring { seconds } => out.push(Event::Expiring { seconds }),
                 ClientOutput::Reconnect => out.push(Event::Reconnect),
                 ClientOutput::Message(message) => self.message(message, out),
                 ClientOutput::Over { error } => {
@@ -217,6 +227,16 @@ impl Client {
     /// What the next connection must name to resume the session; `None`: it will create one.
     pub fn token(&self) -> Option<&str> {
         self.session.token()
+    }
+
+    /// Shows who the client is anew, without another connection. The answer is [`Event::Renewed`], unless the
+    /// session is over before.
+    pub fn renew(&mut self, credential: String) {
+        if self.token().is_some() && self.session.dialect() >= Dialect::V1 {
+            let params = Params::from_iter([("token".to_owned(), credential.into())]);
+            let message = self.session.send(&ClientBody::SessionRenew { params });
+            self.asked.insert(message, Asked::Renew);
+        }
     }
 
     /// Asks for a scope. With a schema its copy can be read and edited; without, everything that the server
@@ -332,10 +352,15 @@ impl Client {
             ServerBody::ScopeSyncReply { reply_to, replies } => {
                 self.sync_answered(reply_to, &replies, out);
             }
-            // The session's own affair, or of no consequence.
+            ServerBody::Reply { reply_to, error } => {
+                if let Some(Asked::Renew) = self.asked.remove(&reply_to) {
+                    out.push(Event::Renewed(error.map_or(Ok(()), Err)));
+                }
+            }
+            // The session's own affair.
             ServerBody::SessionCreateReply { .. }
-            | ServerBody::Ping { .. }
-            | ServerBody::Reply { .. } => {}
+            | ServerBody::SessionExpiring { .. }
+            | ServerBody::Ping { .. } => {}
         }
     }
 

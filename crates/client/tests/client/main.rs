@@ -5,6 +5,7 @@ mod world;
 mod changes;
 mod connections;
 mod converges;
+mod credentials;
 mod editing;
 mod models;
 mod sockets;

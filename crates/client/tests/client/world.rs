@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use jetstream::transport::memory::{FromServer, MemoryConnector};
-use jetstream::{ConnectInfo, MemoryTransport, Scope, Server, ServerHandle};
+use jetstream::{ConnectInfo, MemoryTransport, Scope, Server, ServerBuilder, ServerHandle};
 use jetstream_client::core::model::Graph;
 use jetstream_client::{
-    BoxFuture, Connector, Link, Model, Received, Session, Transport, TypedScope,
+    BoxFuture, Connector, Introduction, Link, Model, Received, Session, Transport, TypedScope,
 };
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
@@ -42,21 +42,21 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn new() -> Self {
+        Self::with(|builder| builder).await
+    }
+
+    pub(crate) async fn with(change: impl FnOnce(ServerBuilder) -> ServerBuilder) -> Self {
         let (transport, connector) = MemoryTransport::new();
         let scope = Scope::with_root("Canvas", Canvas { name: "Demo".into(), ..Canvas::default() });
         let offered = scope.untyped().clone();
-        let server = Server::builder()
-            .transport(transport)
-            .on_fetch(move |fetch| {
-                let verdict = match fetch.name() {
-                    "Canvas" => fetch.accept(&offered),
-                    name => fetch.deny(format!("no scope {name:?}")),
-                };
-                async { verdict }
-            })
-            .start()
-            .await
-            .unwrap();
+        let builder = Server::builder().transport(transport).on_fetch(move |fetch| {
+            let verdict = match fetch.name() {
+                "Canvas" => fetch.accept(&offered),
+                name => fetch.deny(format!("no scope {name:?}")),
+            };
+            async { verdict }
+        });
+        let server = change(builder).start().await.unwrap();
         Self { server, scope, connector }
     }
 
@@ -184,7 +184,7 @@ impl Network {
 impl Transport for Network {
     fn connect<'a>(
         &'a mut self,
-        token: Option<&'a str>,
+        introduction: Introduction<'a>,
     ) -> BoxFuture<'a, io::Result<Box<dyn Link>>> {
         Box::pin(async move {
             let connector = {
@@ -193,8 +193,12 @@ impl Transport for Network {
             };
             let connector = connector.ok_or_else(|| io::Error::other("the network is down"))?;
             let info = ConnectInfo::new("/");
-            let info = match token {
+            let info = match introduction.token {
                 Some(token) => info.with_header("X-Jetstream-SessionToken", token),
+                None => info,
+            };
+            let info = match introduction.credential {
+                Some(credential) => info.with_credential(credential),
                 None => info,
             };
             let gone = || io::Error::other("the server is gone");

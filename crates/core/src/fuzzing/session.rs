@@ -7,7 +7,7 @@ use super::{Random, mutated, schema};
 use crate::ids::{ConnectionId, MessageIndex, Revision, ScopeIndex, SessionId, SharedText};
 use crate::limits::Limits;
 use crate::session::{Delivery, Frame, Input, Output, Record, ServerSession};
-use crate::time::{Millis, Now};
+use crate::time::{Millis, Now, Timestamp};
 use crate::wire::decode;
 use crate::wire::message::{Dialect, ServerBody};
 
@@ -38,6 +38,7 @@ struct World {
     index: u64,
     fetches: VecDeque<MessageIndex>,
     syncs: VecDeque<(ScopeIndex, MessageIndex)>,
+    renewals: VecDeque<MessageIndex>,
     /// The highest index that the session has sent.
     sent: u64,
     /// The longest state that was delivered: one of them may exceed the bounds.
@@ -67,6 +68,7 @@ impl World {
             connection: 0,
             index: 1,
             fetches: VecDeque::new(),
+            renewals: VecDeque::new(),
             syncs: VecDeque::new(),
             sent: 0,
             longest_state: 0,
@@ -92,6 +94,7 @@ impl World {
                 let text = mutated(&mut Random::new(argument ^ self.index << 8));
                 self.frame(&text);
             }
+            3 if argument % 8 == 7 => self.numbered("SessionRenew", "", argument),
             3 => self.numbered("ScopeFetch", &format!(r#","name":"{}""#, argument % 4), argument),
             4 | 5 => self.numbered(
                 "ScopeSync",
@@ -106,6 +109,7 @@ impl World {
                     r#"{{"type":"Ping","index":0,"ack":{ack},"resendMissing":{resend}}}"#
                 ));
             }
+            8 if argument % 4 == 1 => self.look_at_credential(argument),
             8 => self.decide(argument),
             9 => {
                 if let Some((scope, message)) = self.syncs.pop_front() {
@@ -123,6 +127,7 @@ impl World {
             12 => self.state(scope, argument as usize * 20),
             13 => {
                 self.now.mono = Millis(self.now.mono.0 + argument * 100);
+                self.now.wall = Timestamp(self.now.mono.0 as i64);
                 self.handle(Input::Deadline);
             }
             14 => drop(self.next_frame()),
@@ -176,6 +181,7 @@ impl World {
         let Some(record) = self.saved.clone().filter(|_| self.kept && !self.ended) else { return };
         (self.saving, self.index) = (None, record.position.0 + 1);
         self.fetches.clear();
+        self.renewals.clear();
         self.syncs.clear();
         let (id, dialect) = (self.session.id(), self.session.dialect());
         let (limits, mut out) = (self.limits.clone(), Vec::new());
@@ -199,6 +205,16 @@ impl World {
         self.handle(Input::FetchAccepted { message, scope, schema: Arc::new(schema()) });
     }
 
+    /// Somebody has found out who the client is, and up to when; or not.
+    fn look_at_credential(&mut self, argument: u64) {
+        let until = (argument > 100).then_some(Timestamp(self.now.mono.0 as i64 + 90_000));
+        self.handle(Input::Known { until });
+        let Some(message) = self.renewals.pop_front() else { return };
+        let refused = argument.is_multiple_of(3);
+        let result = if refused { Err(crate::model::Rejection::message("no")) } else { Ok(()) };
+        self.handle(Input::Renewed { message, result });
+    }
+
     fn handle(&mut self, input: Input<'_>) {
         let mut out = Vec::new();
         self.session.handle(self.now, input, &mut out);
@@ -208,6 +224,7 @@ impl World {
                 Output::Fetch { message, .. } => self.fetches.push_back(message),
                 Output::Sync { scope, message, .. } => self.syncs.push_back((scope, message)),
                 Output::Join { scope, .. } | Output::Resync { scope } => self.state(scope, 10),
+                Output::Renew { message, .. } => self.renewals.push_back(message),
                 Output::Ended => self.ended = true,
                 Output::Save => {
                     assert!(self.kept && self.saving.is_none(), "one at a time");

@@ -73,7 +73,13 @@ pub enum ClientOutput {
     },
     /// The session goes on over a new connection.
     Resumed,
-    /// A message about scopes, each once and in order.
+    /// The credential that was shown is good for so many seconds more, and then the session ends: show
+    /// another with SessionRenew (1.0).
+    Expiring {
+        /// From now on.
+        seconds: u64,
+    },
+    /// A message about scopes, or an answer, each once and in order.
     Message(ServerMessage),
     /// The connection is dead: drop it and make another.
     Reconnect,
@@ -104,6 +110,8 @@ pub struct ClientSession {
     heard_at: Millis,
     /// Messages that came since we last said what we have.
     unacknowledged: u32,
+    /// The message that shows the latest credential, if it has no answer.
+    renewing: Option<MessageIndex>,
 }
 
 /// How far a connection has come.
@@ -149,6 +157,7 @@ impl ClientSession {
             ping_due: None,
             heard_at: Millis(0),
             unacknowledged: 0,
+            renewing: None,
         }
     }
 
@@ -175,6 +184,9 @@ impl ClientSession {
         let mut fields = String::new();
         encode::client_fields(&mut fields, body);
         self.reliable.queue(Said { kind: body.kind(), fields });
+        if matches!(body, ClientBody::SessionRenew { .. }) {
+            self.renewing = Some(index);
+        }
         index
     }
 
@@ -280,6 +292,7 @@ impl ClientSession {
         self.gap.close();
         self.ping_due = None;
         self.unacknowledged = 0;
+        self.renewing = None;
         out.push(ClientOutput::Over { error });
     }
 
@@ -322,6 +335,9 @@ impl ClientSession {
                 self.server_asked(message.ack.unwrap_or_default(), out);
             }
             return;
+        }
+        if let ServerBody::SessionExpiring { seconds } = message.body {
+            return out.push(ClientOutput::Expiring { seconds });
         }
         if message.index > MessageIndex(0) {
             self.numbered(message, out);
@@ -379,14 +395,21 @@ impl ClientSession {
     }
 
     /// A change that has its answer must not be made again: a server that was gone may not know what it
-    /// has told us, if it could not store that. Its place in the numbering is held by a message that says
-    /// nothing.
+    /// has told us, if it could not store that. Nor is a credential kept for longer than it has to be. Its
+    /// place in the numbering is held by a message that says nothing.
     fn answered(&mut self, body: &ServerBody) {
-        if let ServerBody::ScopeSyncReply { reply_to, .. } = body {
+        let reply_to = match body {
+            ServerBody::ScopeSyncReply { reply_to, .. } => Some(*reply_to),
+            ServerBody::Reply { reply_to, .. } => {
+                self.renewing.take_if(|renewing| renewing == reply_to)
+            }
+            _ => None,
+        };
+        if let Some(reply_to) = reply_to {
             let nothing = ClientBody::Reply { reply_to: MessageIndex(0) };
             let mut fields = String::new();
             encode::client_fields(&mut fields, &nothing);
-            self.reliable.replace(*reply_to, Said { kind: nothing.kind(), fields });
+            self.reliable.replace(reply_to, Said { kind: nothing.kind(), fields });
         }
     }
 

@@ -22,6 +22,11 @@ pub enum CloseReason {
     },
     /// 1001: the server goes away; the client resumes elsewhere or later.
     GoingAway,
+    /// 1013: whether the client may resume its session cannot be found out at present; it tries again later.
+    TryAgain {
+        /// In plain words.
+        message: String,
+    },
 }
 
 impl CloseReason {
@@ -45,6 +50,7 @@ impl CloseReason {
         match self {
             Self::Replaced => 1000,
             Self::GoingAway => 1001,
+            Self::TryAgain { .. } => 1013,
             Self::Denied { .. } => Self::DENIED,
             Self::SessionClosed { .. } => Self::SESSION_CLOSED,
         }
@@ -58,6 +64,7 @@ impl CloseReason {
             Self::GoingAway => (None, "the server goes away; resume the session"),
             Self::Denied { code, message } => (Some(*code), message.as_str()),
             Self::SessionClosed { message } => (None, message.as_str()),
+            Self::TryAgain { message } => (Some(ErrorCode::Internal), message.as_str()),
         };
         // No character is shorter than a byte, so this many are the most that can fit.
         let most = message.char_indices().nth(Self::TEXT_BYTES_MAX);

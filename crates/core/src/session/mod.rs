@@ -4,6 +4,7 @@
 //! [`Reliable`], which makes a stream of messages out of connections that break. A session outlives its
 //! connections, knows which scopes were fetched, and nothing of what is in them.
 
+mod binding;
 mod close;
 mod frame;
 mod handshake;
@@ -19,8 +20,10 @@ use std::sync::Arc;
 use crate::ids::{ConnectionId, MessageIndex, Revision, ScopeIndex, ScopeName, SharedText};
 use crate::limits::Limit;
 use crate::model::{ChangeSet, Rejection, Schema};
+use crate::time::Timestamp;
 use crate::wire::StateBody;
 
+pub use binding::{Resumption, Shown};
 pub use client::{ClientConfig, ClientInput, ClientOutput, ClientSession};
 pub use close::CloseReason;
 pub use frame::{Frame, FramePart};
@@ -103,8 +106,28 @@ pub enum Input<'a> {
         /// Which of the session's scopes.
         scope: ScopeIndex,
     },
+    /// It is known anew who the client is. What is stored of the session has to say so.
+    Known {
+        /// Up to when; `None`: for as long as the session lives. Then the session ends, and a client of 1.0
+        /// is warned before.
+        until: Option<Timestamp>,
+    },
+    /// A new credential was looked at: the answer to [`Output::Renew`]. What it says is told with
+    /// [`Input::Known`].
+    Renewed {
+        /// The message that showed it.
+        message: MessageIndex,
+        /// Whether it counts.
+        result: Result<(), Rejection>,
+    },
     /// The application or the server ends the session; the client is told with close code 4097.
     End {
+        /// The reason in plain words.
+        message: String,
+    },
+    /// The client may not have the session any more. It is told with close code 4097, and gets nothing of what
+    /// waits for it.
+    Revoke {
         /// The reason in plain words.
         message: String,
     },
@@ -211,6 +234,14 @@ pub enum Output {
     },
     /// The client has met a bound. Nothing is to be done, but it is to be counted.
     Limited(Limit),
+    /// The client shows a new credential: look at it, and answer with `Renewed`. The session goes on
+    /// meanwhile.
+    Renew {
+        /// The message that shows it.
+        message: MessageIndex,
+        /// Where it stands.
+        params: serde_json::Map<String, serde_json::Value>,
+    },
     /// The session is over: forget its token and leave its scopes.
     Ended,
 }

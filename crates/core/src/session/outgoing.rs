@@ -15,6 +15,8 @@ pub(super) enum Outgoing {
     FetchReply { reply_to: MessageIndex, result: Result<ScopeIndex, Box<Rejection>> },
     /// The answer to a ScopeSync.
     SyncReply { at: Moment, reply_to: MessageIndex, body: SharedText },
+    /// The answer to a SessionRenew.
+    Reply { reply_to: MessageIndex, error: Option<Box<Rejection>> },
     /// A scope's state.
     State { at: Moment, body: StateBody },
     /// What somebody else changed in a scope.
@@ -43,7 +45,7 @@ impl Outgoing {
     /// What a client has seen of a scope once it has this message.
     pub(super) fn moment(&self) -> Option<Moment> {
         match self {
-            Self::FetchReply { .. } => None,
+            Self::FetchReply { .. } | Self::Reply { .. } => None,
             Self::SyncReply { at, .. }
             | Self::State { at, .. }
             | Self::Sync { at, .. }
@@ -59,6 +61,9 @@ impl Outgoing {
                 frame.message(|out| {
                     encode::scope_fetch_reply(out, index, *reply_to, result.copied());
                 });
+            }
+            Self::Reply { reply_to, error } => {
+                frame.message(|out| encode::reply(out, index, *reply_to, error.as_deref()));
             }
             Self::SyncReply { reply_to, body, .. } => {
                 frame.message(|out| encode::scope_sync_reply_head(out, index, *reply_to));
@@ -85,7 +90,8 @@ impl Keep for Outgoing {
     fn byte_length(&self) -> usize {
         let text = match self {
             Self::FetchReply { result: Err(error), .. } => error.message.len(),
-            Self::FetchReply { .. } | Self::Lost { .. } => 0,
+            Self::Reply { error: Some(error), .. } => error.message.len(),
+            Self::FetchReply { .. } | Self::Reply { .. } | Self::Lost { .. } => 0,
             // Shared with other sessions, but this one may be the last to hold it.
             Self::SyncReply { body, .. } | Self::Sync { body, .. } => body.len(),
             Self::State { body, .. } => body.byte_length(),

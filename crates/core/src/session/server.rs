@@ -18,6 +18,7 @@ use super::reliable::{GapWatch, Reliable};
 use super::{CloseReason, Delivery, Input, Output};
 
 mod backlog;
+mod identity;
 mod incoming;
 mod keeping;
 mod link;
@@ -29,6 +30,7 @@ mod trust;
 
 pub use keeping::{FetchRecord, Record};
 
+use identity::Identity;
 use keeping::Keeping;
 use link::Link;
 use requests::{Arrived, Requests};
@@ -62,6 +64,8 @@ pub struct ServerSession {
     meter: Meter,
     /// A bound that was met by what the client is sent, until it is told.
     met: Option<Limit>,
+    /// Up to when it is known who the client is; `None`: for as long as the session lives.
+    identity: Option<Box<Identity>>,
     heard_at: Millis,
     ended: bool,
     now: Millis,
@@ -94,6 +98,7 @@ impl ServerSession {
             restoring: Restoring::default(),
             meter: Meter::default(),
             met: None,
+            identity: None,
             heard_at: now.mono,
             ended: false,
             now: now.mono,
@@ -115,7 +120,7 @@ impl ServerSession {
             input => {
                 self.meter.pass(&self.limits, self.now);
                 if !self.ended {
-                    self.take(input, out);
+                    self.take(now, input, out);
                 }
                 true
             }
@@ -138,6 +143,9 @@ impl ServerSession {
             let ack = self.acknowledgeable();
             frame.message(|out| encode::ping(out, ack, resend_missing));
         }
+        if let Some(seconds) = self.identity.as_mut().and_then(|who| who.take_warning(self.now)) {
+            frame.message(|out| encode::session_expiring(out, seconds));
+        }
         if is_open && !self.is_restoring() && !self.restoring.unnumbered {
             while frame.has_room()
                 && let Some((index, message)) = self.reliable.pull()
@@ -158,7 +166,9 @@ impl ServerSession {
             return Some(self.now);
         }
         let link = self.link.as_ref().and_then(Link::deadline);
-        sooner(sooner(Some(self.expires_at()), link), self.meter.free_at(&self.limits))
+        let identity = self.identity.as_ref().and_then(|who| who.deadline());
+        let free_at = self.meter.free_at(&self.limits);
+        [link, identity, free_at].into_iter().fold(Some(self.expires_at()), sooner)
     }
 
     /// Whether the transport should read further frames. False while too much of what the client has
@@ -192,7 +202,7 @@ impl ServerSession {
         self.reliable.bytes()
     }
 
-    fn take(&mut self, input: Input<'_>, out: &mut Vec<Output>) {
+    fn take(&mut self, now: Now, input: Input<'_>, out: &mut Vec<Output>) {
         match input {
             Input::Connected { connection } => self.connected(connection, out),
             Input::Frame { connection, text } => {
@@ -217,7 +227,10 @@ impl ServerSession {
             Input::RejoinDenied { scope } => self.rejoined(scope, None, out),
             Input::Saved { position } => self.saved(position, out),
             Input::ScopeClosed { scope } => self.scope_closed(scope),
+            Input::Known { until } => self.known(now, until),
+            Input::Renewed { message, result } => self.renewed(message, result),
             Input::End { message } => self.end(CloseReason::SessionClosed { message }, out),
+            Input::Revoke { message } => self.revoke(message, out),
             // Also with every other input: see `settle`.
             Input::Deadline | Input::Disconnected { .. } | Input::Deliver { .. } => {}
         }
@@ -247,6 +260,9 @@ impl ServerSession {
             let message = "nothing was heard from the client for too long".to_owned();
             return self.end(CloseReason::SessionClosed { message }, out);
         }
+        if self.identity.as_mut().is_some_and(|who| who.tick(self.now)) {
+            return self.revoke("the credential has expired".to_owned(), out);
+        }
         self.answer_resend();
         if let Some(link) = &mut self.link
             && link.tick(self.now, &mut self.jitter, &self.limits, self.gap.is_open())
@@ -270,6 +286,9 @@ impl ServerSession {
         self.link = Some(Link::new(connection, !self.has_met, ping_at));
         self.trust.resumed(self.reliable.last_sent());
         self.has_met = true;
+        if let Some(identity) = &mut self.identity {
+            identity.connected();
+        }
         self.heard_at = self.now;
         self.reliable.forget_resend();
         self.gap.close();
@@ -333,6 +352,7 @@ impl ServerSession {
                 let message = "the client closed the session".to_owned();
                 self.end(CloseReason::SessionClosed { message }, out);
             }
+            ClientBody::SessionRenew { params } => self.renew(message, params, out),
             ClientBody::SessionCreate { .. }
             | ClientBody::Ping { .. }
             | ClientBody::Reply { .. } => {}
@@ -499,8 +519,15 @@ impl ServerSession {
         self.end(CloseReason::Denied { code, message }, out);
     }
 
+    /// Ends the session of somebody who may not have it any more: what waits for the client, it does not get.
+    fn revoke(&mut self, message: String, out: &mut Vec<Output>) {
+        self.reliable.clear();
+        self.end(CloseReason::SessionClosed { message }, out);
+    }
+
     fn end(&mut self, reason: CloseReason, out: &mut Vec<Output>) {
         self.ended = true;
+        self.identity = None;
         self.requests = Requests::default();
         self.scopes.clear();
         if let Some(connection) = self.connection() {

@@ -135,6 +135,7 @@ fn client_message(text: &str, fragments_max: usize) -> Result<ClientMessage, Unr
             }
             "ScopeUnfetch" => ClientBody::ScopeUnfetch { scope_index: fields.scope_index()? },
             "SessionClose" => ClientBody::SessionClose,
+            "SessionRenew" => ClientBody::SessionRenew { params: fields.params()? },
             "Reply" => ClientBody::Reply { reply_to: fields.message_index("replyTo")? },
             _ => return Err(Fault::UnknownType),
         };
@@ -177,7 +178,11 @@ fn server_message(text: &str) -> Result<ServerMessage, Unreadable> {
                 fields.message_index("ack")?;
                 ServerBody::Ping { resend_missing: fields.resend_missing() }
             }
-            "Reply" => ServerBody::Reply { reply_to: fields.message_index("replyTo")? },
+            "Reply" => ServerBody::Reply {
+                reply_to: fields.message_index("replyTo")?,
+                error: fields.get("error").map(rejection).transpose()?,
+            },
+            "SessionExpiring" => ServerBody::SessionExpiring { seconds: fields.seconds()? },
             _ => return Err(Fault::UnknownType),
         };
         Ok(ServerMessage { index, ack, body })
@@ -189,7 +194,7 @@ fn server_message(text: &str) -> Result<ServerMessage, Unreadable> {
 struct Fields<'a>([Option<&'a RawValue>; NAMES.len()]);
 
 /// Every field that any message has. The most frequent first.
-const NAMES: [&str; 18] = [
+const NAMES: [&str; 19] = [
     "type",
     "index",
     "scopeIndex",
@@ -208,6 +213,7 @@ const NAMES: [&str; 18] = [
     "error",
     "limits",
     "resumed",
+    "seconds",
 ];
 
 impl<'a> Fields<'a> {
@@ -238,6 +244,11 @@ impl<'a> Fields<'a> {
     fn message_index(&self, field: &'static str) -> Result<MessageIndex, Fault> {
         let index = self.get(field).and_then(json::index);
         index.map(MessageIndex).ok_or(expected(field, "a whole number that is not negative"))
+    }
+
+    fn seconds(&self) -> Result<u64, Fault> {
+        let seconds = self.get("seconds").and_then(json::index);
+        seconds.ok_or(expected("seconds", "a whole number that is not negative"))
     }
 
     /// The acknowledgement on any message. On others than a Ping it is an addition of 1.0, so a peer
@@ -365,6 +376,7 @@ impl ClientBody {
             Self::ScopeSync { .. } => "ScopeSync",
             Self::ScopeUnfetch { .. } => "ScopeUnfetch",
             Self::SessionClose => "SessionClose",
+            Self::SessionRenew { .. } => "SessionRenew",
             Self::Ping { .. } => "Ping",
             Self::Reply { .. } => "Reply",
         }

@@ -53,6 +53,28 @@ pub fn scope_fetch_reply(
     out.push_str(TAIL);
 }
 
+/// A whole `Reply` of a server.
+pub fn reply(
+    out: &mut String,
+    index: MessageIndex,
+    reply_to: MessageIndex,
+    error: Option<&Rejection>,
+) {
+    head(out, "Reply", index);
+    field(out, "replyTo", reply_to.0);
+    if let Some(error) = error {
+        error_field(out, error);
+    }
+    out.push_str(TAIL);
+}
+
+/// A whole `SessionExpiring`.
+pub fn session_expiring(out: &mut String, seconds: u64) {
+    head(out, "SessionExpiring", MessageIndex(0));
+    field(out, "seconds", seconds);
+    out.push_str(TAIL);
+}
+
 /// A whole `Ping`, of either side.
 pub fn ping(out: &mut String, ack: MessageIndex, resend_missing: bool) {
     head(out, "Ping", MessageIndex(0));
@@ -127,6 +149,7 @@ pub fn client_fields(out: &mut String, body: &ClientBody) {
             field(out, "scopeIndex", scope_index.0.into());
         }
         ClientBody::SessionClose => {}
+        ClientBody::SessionRenew { params } => params_field(out, params),
         ClientBody::Ping { resend_missing } => out.push_str(if *resend_missing {
             ",\"resendMissing\":true"
         } else {

@@ -72,6 +72,11 @@ pub enum ClientBody {
     },
     /// Ends the session (1.0).
     SessionClose,
+    /// Shows a new credential for the session that lives (1.0). It is answered with a Reply.
+    SessionRenew {
+        /// Where the credential stands, as in SessionCreate.
+        params: serde_json::Map<String, serde_json::Value>,
+    },
     /// Acknowledges, and keeps the connection alive.
     Ping {
         /// Asks for everything after `ack` again.
@@ -150,10 +155,17 @@ pub enum ServerBody {
         /// Asks for everything after `ack` again.
         resend_missing: bool,
     },
-    /// Answers some other message.
+    /// Answers some other message: `SessionRenew` (1.0).
     Reply {
         /// Which.
         reply_to: MessageIndex,
+        /// Why it was refused; `None`: it was not.
+        error: Option<Rejection>,
+    },
+    /// The credential that the client has shown is good for so long, and then the session ends (1.0).
+    SessionExpiring {
+        /// From now on.
+        seconds: u64,
     },
 }
 

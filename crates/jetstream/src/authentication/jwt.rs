@@ -1,16 +1,23 @@
 //! JSON Web Tokens as credentials.
 
 use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 use jetstream_core::model::Rejection;
-use jetstream_core::scope::Claims;
 use jsonwebtoken::errors::ErrorKind;
-use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyAlgorithm};
-use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
+use jsonwebtoken::{Algorithm, Validation, decode, decode_header};
 use serde_json::{Map, Value};
 
-use super::{Authenticator, Identity, credential, unauthorized};
+use super::key_source::{AddressError, Keys, Renewal};
+use super::keys::{KeySet, KeysError};
+use super::{
+    Authenticator, CREDENTIAL_BYTES_MAX, Identity, credential, identity, nothing_shown,
+    unauthorized, undecided,
+};
 use crate::future::BoxFuture;
+use crate::metrics::Metrics;
 use crate::server::SessionRequest;
 
 /// Takes tokens that are signed with one of some keys.
@@ -19,35 +26,18 @@ use crate::server::SessionRequest;
 /// must say when it expires. Where it has a `sub` and no `user`, rules know the subject as `session.user`, too.
 #[derive(Clone)]
 pub struct Jwt {
-    keys: Vec<Key>,
+    keys: Arc<Keys>,
     audience: Option<String>,
     issuer: Option<String>,
     skew_seconds: u64,
     anonymous: bool,
 }
 
-#[derive(Clone)]
-struct Key {
-    id: Option<String>,
-    algorithm: Algorithm,
-    key: DecodingKey,
-}
-
-/// Why keys cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum JwtError {
-    /// It is no key set.
-    #[error("no set of keys (JWKS): {0}")]
-    Unreadable(String),
-    /// A key of a kind that is not taken; its place in the set.
-    #[error("key {0} is none for HS256, RS256, ES256 or EdDSA")]
-    Unknown(usize),
-    /// A key that is broken; its place in the set.
-    #[error("key {0} cannot be read")]
-    Broken(usize),
-    /// There is no key.
-    #[error("the set of keys is empty")]
-    Empty,
+/// Why a token is not taken.
+struct Failure {
+    refusal: Rejection,
+    /// It names a key that is not there.
+    lacks_key: bool,
 }
 
 impl Jwt {
@@ -56,17 +46,36 @@ impl Jwt {
     /// # Errors
     ///
     /// The first key that cannot be used, or that there is none.
-    pub fn from_jwks(text: &str) -> Result<Self, JwtError> {
-        // What the parser says names what it expected, never what stands there.
-        let set: JwkSet = serde_json::from_str(text)
-            .map_err(|error| JwtError::Unreadable(format!("line {}", error.line())))?;
-        let keys = set.keys.iter().enumerate().map(|(place, jwk)| Key::new(place, jwk));
-        let keys = keys.collect::<Result<Vec<Key>, JwtError>>()?;
-        if keys.is_empty() {
-            return Err(JwtError::Empty);
-        }
-        let (audience, issuer) = (None, None);
-        Ok(Self { keys, audience, issuer, skew_seconds: SKEW_SECONDS, anonymous: false })
+    pub fn from_jwks(text: &str) -> Result<Self, KeysError> {
+        Ok(Self::of(Keys::fixed(KeySet::of_ours(text)?)))
+    }
+
+    /// Takes tokens signed with the keys of such a file, whose text was read just now. When the file changes,
+    /// it is read again.
+    ///
+    /// # Errors
+    ///
+    /// The first key that cannot be used, or that there is none.
+    pub fn from_file(path: &Path, text: &str) -> Result<Self, KeysError> {
+        Ok(Self::of(Keys::of_file(KeySet::of_ours(text)?, path)))
+    }
+
+    /// Takes tokens signed with keys that an issuer publishes at an address, `https://` or `http://`. Keys of
+    /// other kinds are left out, and secrets: whoever can fetch one could sign with it.
+    ///
+    /// They are fetched when the server starts, every `refresh`, and when a token names one that is not
+    /// there. Until there are any, nobody with a token is let in.
+    ///
+    /// # Errors
+    ///
+    /// It is no such address.
+    pub fn from_url(url: &str, refresh: Duration, metrics: Metrics) -> Result<Self, AddressError> {
+        Ok(Self::of(Keys::of_address(url, metrics)?.refreshed_after(refresh)))
+    }
+
+    fn of(keys: Keys) -> Self {
+        let (keys, audience, issuer) = (Arc::new(keys), None, None);
+        Self { keys, audience, issuer, skew_seconds: SKEW_SECONDS, anonymous: false }
     }
 
     /// Only tokens for this audience (`aud`).
@@ -97,28 +106,58 @@ impl Jwt {
         self
     }
 
-    /// Who shows this token.
+    /// Who shows this token, by the keys that are there.
     ///
     /// # Errors
     ///
     /// It is no good, in words for its owner.
     pub fn identify(&self, token: &str) -> Result<Identity, Rejection> {
-        let invalid = || unauthorized("the token is not valid");
-        if token.len() > TOKEN_BYTES_MAX {
-            return Err(invalid());
+        self.judge(&self.keys.present(), token).map_err(|failure| failure.refusal)
+    }
+
+    /// The same, by newer keys if it names one that is not there.
+    async fn find_out(&self, token: &str) -> Result<Identity, Rejection> {
+        let keys = self.keys.present();
+        let failure = match self.judge(&keys, token) {
+            Ok(identity) => return Ok(identity),
+            Err(failure) => failure,
+        };
+        if !failure.lacks_key {
+            return Err(failure.refusal);
         }
-        let header = decode_header(token).map_err(|_| invalid())?;
+        match self.keys.newer_than(&keys).await {
+            Renewal::Newer(keys) => self.judge(&keys, token).map_err(|failure| failure.refusal),
+            Renewal::Same => Err(failure.refusal),
+            Renewal::Failed => Err(undecided()),
+        }
+    }
+
+    fn judge(&self, keys: &KeySet, token: &str) -> Result<Identity, Failure> {
+        let invalid = || unauthorized("the token is not valid");
+        let no_token = || Failure { refusal: invalid(), lacks_key: false };
+        if token.len() > CREDENTIAL_BYTES_MAX {
+            return Err(no_token());
+        }
+        let header = decode_header(token).map_err(|_| no_token())?;
+        let id = header.kid.as_deref();
         let mut refusal = invalid();
-        for key in self.keys.iter().filter(|key| key.fits(header.alg, header.kid.as_deref())) {
+        for key in keys.fitting(header.alg, id) {
             match decode::<Map<String, Value>>(token, &key.key, &self.validation(key.algorithm)) {
-                Ok(data) => return Ok(identity(data.claims, self.skew_seconds)),
+                Ok(data) => return Ok(self.identity(data.claims)),
                 Err(error) if matches!(error.kind(), ErrorKind::ExpiredSignature) => {
                     refusal = unauthorized("the token has expired");
                 }
                 Err(_) => {}
             }
         }
-        Err(refusal)
+        Err(Failure { refusal, lacks_key: keys.may_lack(id) })
+    }
+
+    fn identity(&self, claims: Map<String, Value>) -> Identity {
+        let expires_at = claims.get("exp").and_then(Value::as_f64);
+        let expires_at =
+            expires_at.map(|seconds| (seconds.max(0.0) as u64).saturating_add(self.skew_seconds));
+        identity(claims, expires_at)
     }
 
     fn validation(&self, algorithm: Algorithm) -> Validation {
@@ -140,64 +179,27 @@ impl Jwt {
     }
 }
 
-fn identity(mut claims: Map<String, Value>, skew_seconds: u64) -> Identity {
-    let expires_at = claims.get("exp").and_then(Value::as_f64);
-    let expires_at =
-        expires_at.map(|seconds| (seconds.max(0.0) as u64).saturating_add(skew_seconds));
-    if !claims.contains_key("user")
-        && let Some(subject) = claims.get("sub").cloned()
-    {
-        claims.insert("user".to_owned(), subject);
-    }
-    Identity { claims: Claims::new(claims), expires_at }
-}
-
-impl Key {
-    fn new(place: usize, jwk: &Jwk) -> Result<Self, JwtError> {
-        let of_kind = match &jwk.algorithm {
-            AlgorithmParameters::OctetKey(_) => Algorithm::HS256,
-            AlgorithmParameters::RSA(_) => Algorithm::RS256,
-            AlgorithmParameters::EllipticCurve(key) if key.curve == EllipticCurve::P256 => {
-                Algorithm::ES256
-            }
-            AlgorithmParameters::OctetKeyPair(key) if key.curve == EllipticCurve::Ed25519 => {
-                Algorithm::EdDSA
-            }
-            _ => return Err(JwtError::Unknown(place)),
-        };
-        let named = match jwk.common.key_algorithm {
-            None => of_kind,
-            Some(KeyAlgorithm::HS256) => Algorithm::HS256,
-            Some(KeyAlgorithm::RS256) => Algorithm::RS256,
-            Some(KeyAlgorithm::ES256) => Algorithm::ES256,
-            Some(KeyAlgorithm::EdDSA) => Algorithm::EdDSA,
-            Some(_) => return Err(JwtError::Unknown(place)),
-        };
-        if named != of_kind {
-            return Err(JwtError::Unknown(place));
-        }
-        let key = DecodingKey::from_jwk(jwk).map_err(|_| JwtError::Broken(place))?;
-        Ok(Self { id: jwk.common.key_id.clone(), algorithm: of_kind, key })
-    }
-
-    /// Whether a token that says this of itself can be signed with the key.
-    fn fits(&self, algorithm: Algorithm, id: Option<&str>) -> bool {
-        self.algorithm == algorithm
-            && (id.is_none() || self.id.is_none() || self.id.as_deref() == id)
-    }
-}
-
 impl Authenticator for Jwt {
     fn authenticate<'a>(
         &'a self,
         request: &'a SessionRequest,
     ) -> BoxFuture<'a, Result<Identity, Rejection>> {
-        let identity = match credential(request) {
-            Some(token) => self.identify(token),
-            None if self.anonymous => Ok(Identity::default()),
-            None => Err(unauthorized("sign in first: the session needs a token")),
-        };
-        Box::pin(async { identity })
+        Box::pin(async {
+            match credential(request) {
+                Some(token) => self.find_out(token).await,
+                None => nothing_shown(self.anonymous),
+            }
+        })
+    }
+
+    fn upkeep(&self) -> Option<BoxFuture<'static, ()>> {
+        let keys = self.keys.clone();
+        Some(Box::pin(async move { keys.keep().await }))
+    }
+
+    fn problem(&self) -> Option<String> {
+        let none = self.keys.present().len() == 0;
+        none.then(|| "there are no keys yet to check tokens with".to_owned())
     }
 }
 
@@ -205,7 +207,7 @@ impl Authenticator for Jwt {
 impl fmt::Debug for Jwt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Jwt")
-            .field("keys", &self.keys.len())
+            .field("keys", &self.keys)
             .field("audience", &self.audience)
             .field("issuer", &self.issuer)
             .finish_non_exhaustive()
@@ -215,88 +217,5 @@ impl fmt::Debug for Jwt {
 /// How far clocks may be apart if nothing else is said, in seconds.
 const SKEW_SECONDS: u64 = 60;
 
-/// The longest token, in bytes: larger than what any issuer gives, and little work to look at.
-const TOKEN_BYTES_MAX: usize = 16 << 10;
-
 #[cfg(test)]
-mod tests {
-    use jsonwebtoken::{EncodingKey, Header, encode, get_current_timestamp};
-    use serde_json::json;
-
-    use super::*;
-
-    const KEYS: &str = r#"{"keys": [{"kty": "oct", "alg": "HS256", "kid": "a", "k": "c2VjcmV0LW9mLXRoZS10ZXN0"}]}"#;
-    const SECRET: &[u8] = b"secret-of-the-test";
-
-    fn token(header: &Header, claims: &Value) -> String {
-        encode(header, claims, &EncodingKey::from_secret(SECRET)).unwrap()
-    }
-
-    fn jwt() -> Jwt {
-        Jwt::from_jwks(KEYS).unwrap().audience("canvas").issuer("us")
-    }
-
-    fn claims(seconds: i64) -> Value {
-        let expiry = get_current_timestamp() as i64 + seconds;
-        json!({"sub": "ann", "aud": "canvas", "iss": "us", "exp": expiry, "roles": ["editor"]})
-    }
-
-    #[test]
-    fn a_good_token_says_who_it_is_and_until_when() {
-        let claims = claims(100);
-        let identity = jwt().identify(&token(&Header::default(), &claims)).unwrap();
-        assert_eq!(identity.claims.entries()["user"], "ann");
-        assert_eq!(identity.claims.entries()["roles"], json!(["editor"]));
-        assert_eq!(identity.expires_at, Some(claims["exp"].as_u64().unwrap() + 60));
-    }
-
-    #[test]
-    fn a_token_that_is_no_good_is_refused() {
-        let good = claims(100);
-        let without = |name: &str| {
-            let mut claims = good.clone();
-            claims.as_object_mut().unwrap().remove(name);
-            claims
-        };
-        let with = |name: &str, value: Value| {
-            let mut claims = good.clone();
-            claims[name] = value;
-            claims
-        };
-        let header = Header::default();
-        let other_kid = Header { kid: Some("b".to_owned()), ..Header::default() };
-        let stronger = Header::new(Algorithm::HS512);
-        let later = json!(get_current_timestamp() + 1_000);
-        let cases = [
-            ("expired", token(&header, &claims(-100))),
-            ("not yet", token(&header, &with("nbf", later))),
-            ("for others", token(&header, &with("aud", json!("other")))),
-            ("by others", token(&header, &with("iss", json!("other")))),
-            ("for ever", token(&header, &without("exp"))),
-            ("for nobody", token(&header, &without("aud"))),
-            ("by nobody", token(&header, &without("iss"))),
-            ("another key", token(&other_kid, &good)),
-            ("another algorithm", token(&stronger, &good)),
-            ("no token", "x".to_owned()),
-            ("too long", "x".repeat(20_000)),
-        ];
-        for (name, token) in cases {
-            let refused = jwt().identify(&token).expect_err(name);
-            assert_eq!(refused.code.as_deref(), Some("unauthorized"), "{name}");
-        }
-        let signed_otherwise = encode(&header, &good, &EncodingKey::from_secret(b"other")).unwrap();
-        assert!(jwt().identify(&signed_otherwise).is_err());
-        // {"alg":"none"}
-        let unsigned = token(&header, &good);
-        let payload = unsigned.split('.').nth(1).unwrap();
-        assert!(jwt().identify(&format!("eyJhbGciOiJub25lIn0.{payload}.")).is_err());
-    }
-
-    #[test]
-    fn keys_that_cannot_be_used_are_refused_at_the_start() {
-        assert!(matches!(Jwt::from_jwks("{"), Err(JwtError::Unreadable(_))));
-        assert_eq!(Jwt::from_jwks(r#"{"keys": []}"#).unwrap_err(), JwtError::Empty);
-        let wrong = KEYS.replace("HS256", "RS256");
-        assert_eq!(Jwt::from_jwks(&wrong).unwrap_err(), JwtError::Unknown(0));
-    }
-}
+mod tests;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    ApiConfig, Config, Initial, NotifyConfig, ScopeConfig, ServiceConfig, StorageConfig,
-    WebhookConfig,
+    ApiConfig, AuthenticationConfig, Config, Initial, NotifyConfig, ScopeConfig, ServiceConfig,
+    StorageConfig, WebhookConfig,
 };
 use crate::access::Configured;
 use crate::api::Api;
@@ -148,7 +148,9 @@ impl Config {
             None => server,
         };
         let server = match &self.authentication {
-            Some(jwt) => server.authenticator(jwt.clone()),
+            Some(AuthenticationConfig { authenticator, resume_with_credential }) => server
+                .authenticator(authenticator.clone())
+                .resume_with_credential(*resume_with_credential),
             None => server,
         };
         match &self.metrics {

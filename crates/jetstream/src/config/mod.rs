@@ -30,7 +30,7 @@ pub use settings::{PREFIX as VARIABLE_PREFIX, Setting, Variables, variables};
 
 use crate::access::Rules;
 use crate::api::{ApiLimits, ApiToken};
-use crate::authentication::Jwt;
+use crate::authentication::Authenticator;
 use crate::core::limits::Limits;
 use crate::core::model::constraint::Constraint;
 use crate::core::model::{Graph, ModelId, ProcedureName, PropertyId, Schema, Value};
@@ -71,7 +71,7 @@ pub struct Config {
     /// What becomes of what is stored when the models change.
     pub migrations: Migrations,
     /// How clients say who they are; `None`: they do not.
-    pub authentication: Option<Arc<Jwt>>,
+    pub authentication: Option<AuthenticationConfig>,
     /// Where metrics and health are served, as `host:port`.
     pub metrics: Option<String>,
     /// The interface for programs, if there is one.
@@ -95,6 +95,24 @@ pub struct ApiConfig {
     pub unprotected: bool,
     /// The bounds.
     pub limits: ApiLimits,
+}
+
+/// How clients say who they are.
+#[derive(Clone)]
+pub struct AuthenticationConfig {
+    /// Who finds it out.
+    pub authenticator: Arc<dyn Authenticator>,
+    /// Whether every session that began with a credential is only resumed with one.
+    pub resume_with_credential: bool,
+}
+
+/// Shows no secret.
+impl fmt::Debug for AuthenticationConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthenticationConfig")
+            .field("resume_with_credential", &self.resume_with_credential)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Who may look at what goes on in the server.

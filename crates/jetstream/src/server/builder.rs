@@ -10,7 +10,7 @@ use super::handle::ServerHandle;
 use super::request::{FetchRequest, FetchVerdict, SessionRequest, SessionVerdict};
 use super::{Handlers, start};
 use crate::api::Api;
-use crate::authentication::{Authenticator, Identity};
+use crate::authentication::Authenticator;
 use crate::future::BoxFuture;
 use crate::metrics::Metrics;
 use crate::scope::Scopes;
@@ -72,6 +72,7 @@ impl ServerBuilder {
         V: IntoFuture<Output = SessionVerdict>,
         V::IntoFuture: Send + 'static,
     {
+        self.handlers.authenticator = None;
         self.handlers.on_session =
             Some(Box::new(move |request| Box::pin(handler(request).into_future())));
         self
@@ -79,24 +80,23 @@ impl ServerBuilder {
 
     /// Finds out who asks for a session, instead of [`on_session`](Self::on_session). What it finds is what
     /// access rules know as `session`; the session ends when that is no longer good.
+    ///
+    /// A session is bound to who began it: nobody else resumes it, whatever token it has. Credentials are kept
+    /// nowhere once they were looked at, neither in [`SessionInfo`](super::SessionInfo) nor in a store.
     #[must_use]
-    pub fn authenticator(self, authenticator: impl Authenticator) -> Self {
-        let authenticator = Arc::new(authenticator);
-        self.on_session(move |request| {
-            let authenticator = authenticator.clone();
-            async move {
-                match authenticator.authenticate(&request).await {
-                    Ok(Identity { claims, expires_at }) => {
-                        let verdict = request.accept_as(claims);
-                        match expires_at {
-                            Some(at) => verdict.until(at),
-                            None => verdict,
-                        }
-                    }
-                    Err(refusal) => request.refuse(refusal),
-                }
-            }
-        })
+    pub fn authenticator(mut self, authenticator: impl Authenticator) -> Self {
+        self.handlers.on_session = None;
+        self.handlers.authenticator = Some(Arc::new(authenticator));
+        self
+    }
+
+    /// Whether every session that began with a credential is only resumed with one, of the same principal.
+    /// Otherwise (as long as nothing is said) those that began with `token` in their parameters are resumed by
+    /// whoever has their session token: clients of the original cannot show a credential again.
+    #[must_use]
+    pub fn resume_with_credential(mut self, always: bool) -> Self {
+        self.handlers.resumes_with_credential = always;
+        self
     }
 
     /// Decides who gets which scope; without it nobody gets any. The handler gives a verdict or a future

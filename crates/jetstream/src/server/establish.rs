@@ -9,23 +9,21 @@ use jetstream_core::limits::Limit;
 use jetstream_core::model::{ErrorCode, Rejection};
 use jetstream_core::session::{Accepted, CloseReason, Handshake, HandshakeOutput, ServerSession};
 use parking_lot::RwLock;
-use serde_json::{Map, Value};
 use tokio::time::{sleep_until, timeout, timeout_at};
 
 use super::Shared;
 use super::cell::SessionCell;
 use super::directory::new_session_id;
+use super::identify::ask;
 use super::keeper;
-use super::request::{Admission, SessionFacts, SessionInfo, SessionRequest, SessionVerdict};
+use super::request::{Admission, Known, Occasion, SessionFacts, SessionInfo, SessionRequest};
+use super::resumption::{self, Found};
 use super::seats::Seats;
 use super::session_task::{Order, SessionTask};
 use super::token::{Token, TokenHash};
 use crate::clock;
-use crate::future::catch_panic;
 use crate::metrics::Counted;
-use crate::transport::{
-    ConnectInfo, Connection, FramePart, FrameSink, FrameSource, Received, Sent,
-};
+use crate::transport::{Connection, FramePart, FrameSink, FrameSource, Received, Sent};
 
 /// Sees a connection through: to its session, or to its end.
 pub(super) async fn establish(server: Arc<Shared>, mut connection: Connection) {
@@ -35,45 +33,20 @@ pub(super) async fn establish(server: Arc<Shared>, mut connection: Connection) {
     let token = TokenHash::of(token);
     connection.info.forget_token();
     let Connection { info, source, sink, pending } = connection;
-    let (cell, woken) = match server.directory.by_token(&token) {
-        Some(cell) => (Some(cell), None),
-        None => find(&server, token, info).await,
-    };
+    let found = resumption::find(&server, token, info).await;
     drop(pending);
-    if let Some(task) = woken {
-        return server.spawn(resume(task, source, sink));
-    }
-    let Some(cell) = cell else {
-        tracing::debug!("a connection names no session");
-        return goodbye(source, &*sink, &CloseReason::unknown_token()).await;
-    };
-    tracing::debug!(session = %cell.info.id(), "session resumed");
-    server.metrics.sessions_resumed.inc();
-    // The session may end at this very moment.
-    let arrived = cell.order(Order::Arrived { source, sink }).await;
-    if let Err(Order::Arrived { source, sink }) = arrived {
-        goodbye(source, &*sink, &CloseReason::unknown_token()).await;
-    }
-}
-
-/// Looks for a session that is not in memory: in the store.
-async fn find(
-    server: &Arc<Shared>,
-    token: TokenHash,
-    connect: ConnectInfo,
-) -> (Option<Arc<SessionCell>>, Option<Box<SessionTask>>) {
-    let Some(keeper) = &server.keeper else { return (None, None) };
-    let _turn = keeper.turn(&token).await;
-    // Another connection may have been quicker.
-    if let Some(cell) = server.directory.by_token(&token) {
-        return (Some(cell), None);
-    }
-    match keeper.wake(server, &token, connect).await {
-        Ok(task) => (None, task),
-        Err(error) => {
-            tracing::error!(%error, "a session could not be looked up");
-            (None, None)
+    let (cell, identity) = match found {
+        Ok(Found::Woken(task)) => return server.spawn(resume(task, source, sink)),
+        Ok(Found::Running(cell, identity)) => (cell, identity),
+        Err(reason) => {
+            tracing::debug!(?reason, "a connection gets no session for its token");
+            return goodbye(source, &*sink, &reason).await;
         }
+    };
+    // The session may end at this very moment.
+    let arrived = cell.order(Order::Arrived { source, sink, identity }).await;
+    if let Err(Order::Arrived { source, sink, .. }) = arrived {
+        goodbye(source, &*sink, &CloseReason::unknown_token()).await;
     }
 }
 
@@ -93,7 +66,7 @@ async fn resume(
 
 async fn handshake(server: Arc<Shared>, connection: Connection) {
     let Connection { info, mut source, sink, pending } = connection;
-    let info = Arc::new(info);
+    let mut info = Arc::new(info);
     let mut handshake = Handshake::new(server.limits.clone(), clock::now());
     let reason = loop {
         let deadline = clock::instant(handshake.deadline().expect("it is not over"));
@@ -112,18 +85,20 @@ async fn handshake(server: Arc<Shared>, connection: Connection) {
                 (server.handlers.with_models(params, dialect), version, dialect)
             }
         };
-        let request = SessionRequest { connect: info.clone(), params, version, is_restored: false };
+        let (connect, occasion) = (info.clone(), Occasion::Begin);
+        let request = SessionRequest { connect, params, version, occasion };
         let verdict = timeout_at(deadline, ask(&server, request)).await;
         let Ok((params, version, verdict)) = verdict else { continue };
         let begun = match verdict.0 {
-            Ok(Admission { data, claims, expires_at }) => {
-                let (connect, claims) = (info.clone(), RwLock::new(claims));
+            Ok(Admission { data, claims, expires_at, shown }) => {
+                if let (Some(_), Some(info)) = (shown, Arc::get_mut(&mut info)) {
+                    info.forget_credentials();
+                }
+                let (connect, known) = (info.clone(), RwLock::new(Known { claims, expires_at }));
                 let facts =
-                    |id| SessionFacts { id, dialect, connect, params, version, data, claims };
+                    |id| SessionFacts { id, dialect, connect, params, version, data, shown, known };
                 match timeout_at(deadline, begin(&server, facts, &mut handshake)).await {
-                    Ok(begun) => begun.map(|begun| {
-                        begun.map(|(task, accepted)| (task.ending_at(expires_at), accepted))
-                    }),
+                    Ok(begun) => begun,
                     Err(_) => continue,
                 }
             }
@@ -151,25 +126,6 @@ async fn handshake(server: Arc<Shared>, connection: Connection) {
     goodbye(source, &*sink, &reason).await;
 }
 
-/// The application's verdict; a panic in its handler denies.
-pub(super) async fn ask(
-    server: &Shared,
-    request: SessionRequest,
-) -> (Map<String, Value>, semver::Version, SessionVerdict) {
-    let Some(on_session) = &server.handlers.on_session else {
-        let verdict = request.accept();
-        return (request.params, request.version, verdict);
-    };
-    let (params, version) = (request.params.clone(), request.version.clone());
-    let verdict = catch_panic(async { on_session(request).await }).await;
-    let verdict = verdict.unwrap_or_else(|panic| {
-        server.metrics.handler_panics.inc();
-        tracing::error!(%panic, "the session handler panicked");
-        SessionVerdict(Err(Rejection::new(ErrorCode::Internal, "the session could not be created")))
-    });
-    (params, version, verdict)
-}
-
 /// A session and its task; `None` if the client did not wait for it.
 ///
 /// Its client is told of it when it is stored: with its token it must be known after a crash.
@@ -186,7 +142,9 @@ async fn begin(
     let jitter_seed = getrandom::u64().map_err(no_randomness)?;
     let limits = server.limits.clone();
     let facts = facts(new_session_id().map_err(no_randomness)?);
-    let machine = ServerSession::new(facts.id, facts.dialect, limits, jitter_seed, clock::now());
+    let (now, until) = (clock::now(), facts.known.read().until());
+    let machine = ServerSession::new(facts.id, facts.dialect, limits, jitter_seed, now);
+    let machine = machine.known_until(now, until);
     let (info, token_hash) = (SessionInfo(Arc::new(facts)), token.hash());
     let seats = Seats::take(server, &info)?;
     let machine = seats.share(machine);

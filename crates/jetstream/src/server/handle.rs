@@ -14,6 +14,7 @@ use super::session_task::Order;
 use super::{Phase, Shared};
 use crate::authentication::Identity;
 use crate::metrics::Metrics;
+use crate::storage::StoredSession;
 
 /// A running server. Cheap to clone.
 #[derive(Clone)]
@@ -79,30 +80,48 @@ impl ServerHandle {
         self.shared.directory.list().iter().map(|cell| SessionStatus::of(cell)).collect()
     }
 
-    /// Ends a session; its client is told why, and starts over. False if there is no such session.
+    /// Ends a session; its client is told why, and starts over. One that is only stored is forgotten. False if
+    /// there is no such session.
     pub async fn end_session(&self, id: SessionId, message: impl Into<String>) -> bool {
-        let Some(cell) = self.shared.directory.by_id(id) else { return false };
-        cell.order(Order::End(message.into())).await.is_ok()
+        match self.shared.directory.by_id(id) {
+            Some(cell) => cell.order(Order::End(message.into())).await.is_ok(),
+            None => self.forget_stored(move |session| session.id == id).await > 0,
+        }
     }
 
     /// Says anew who a session's client is. What it may not see any more leaves its view at once, and scopes
     /// that it may not be in are closed for it. False if there is no such session.
     pub async fn renew_session(&self, id: SessionId, identity: Identity) -> bool {
         let Some(cell) = self.shared.directory.by_id(id) else { return false };
-        cell.order(Order::Renewed(identity)).await.is_ok()
+        cell.order(Order::Renewed(Box::new(identity))).await.is_ok()
     }
 
-    /// Ends all sessions whose claims are such, and tells how many there were. Their clients start over, and
-    /// have to say who they are.
+    /// Ends all sessions whose claims are such, those that are only stored among them, and tells how many there
+    /// were. What waits for their clients is dropped, and what they have asked and no scope has taken up.
+    /// They start over, and have to say who they are; whether they are let in then is for the authenticator
+    /// to say: what they show may still be good.
     pub async fn revoke(&self, such: impl Fn(&Claims) -> bool + Send) -> usize {
         let mut revoked = 0;
         for cell in self.shared.directory.list() {
             if such(&cell.info.claims()) {
                 let message = "the session was revoked".to_owned();
-                revoked += usize::from(cell.order(Order::End(message)).await.is_ok());
+                revoked += usize::from(cell.order(Order::Revoked(message)).await.is_ok());
             }
         }
-        revoked
+        let stored = move |session: &StoredSession| {
+            let claims = session.identity.as_ref().map(|identity| identity.claims.clone());
+            such(&Claims::new(claims.unwrap_or_default()))
+        };
+        revoked + self.forget_stored(stored).await
+    }
+
+    /// Forgets sessions that are in the store and not here.
+    async fn forget_stored(&self, such: impl Fn(&StoredSession) -> bool + Send) -> usize {
+        let Some(keeper) = &self.shared.keeper else { return 0 };
+        keeper.forget_away(&self.shared, such).await.unwrap_or_else(|error| {
+            tracing::error!(%error, "stored sessions could not be looked through");
+            0
+        })
     }
 
     /// What the server counts.

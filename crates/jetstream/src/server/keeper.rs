@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jetstream_core::ids::{MessageIndex, ScopeIndex, SessionId};
-use jetstream_core::session::{FetchRecord, Record, ServerSession};
+use jetstream_core::session::{CloseReason, FetchRecord, Record, ServerSession};
 use jetstream_core::wire::message::Dialect;
 use parking_lot::Mutex;
 use semver::Version;
@@ -15,12 +15,13 @@ use tokio::time::{Instant, sleep};
 
 use super::Shared;
 use super::cell::SessionCell;
-use super::establish::ask;
-use super::request::{Admission, SessionFacts, SessionInfo, SessionRequest};
+use super::request::{Admission, Known, SessionFacts, SessionInfo};
 use super::seats::Seats;
 use super::session_task::SessionTask;
 use crate::clock;
-use crate::storage::{Storage, StorageError, StorageHealth, StoredFetch, StoredSession, TokenHash};
+use crate::storage::{
+    Storage, StorageError, StorageHealth, StoredFetch, StoredIdentity, StoredSession, TokenHash,
+};
 use crate::transport::ConnectInfo;
 
 /// What a server knows of its store.
@@ -77,34 +78,54 @@ impl Keeper {
         turn.lock_owned().await
     }
 
-    /// The stored session of this token, ready to run, if the application still wants it.
+    /// What is stored of the session of this token.
+    pub(super) async fn load(&self, token: &TokenHash) -> Result<StoredSession, CloseReason> {
+        let stored = self.storage.load_session(token).await.map_err(|error| {
+            tracing::error!(%error, "a session could not be looked up");
+            CloseReason::unknown_token()
+        })?;
+        stored.filter(|stored| stored.remaining_ms > 0).ok_or_else(CloseReason::unknown_token)
+    }
+
+    /// The stored session of this token, ready to run for whoever was admitted to it.
     pub(super) async fn wake(
         &self,
         server: &Arc<Shared>,
         token: &TokenHash,
-        connect: ConnectInfo,
-    ) -> Result<Option<Box<SessionTask>>, StorageError> {
+        connect: Arc<ConnectInfo>,
+        admission: Admission,
+    ) -> Result<Box<SessionTask>, CloseReason> {
         let _waking = self.waking.read().await;
-        let Some(stored) = self.storage.load_session(token).await? else { return Ok(None) };
-        if stored.remaining_ms == 0 {
-            return Ok(None);
-        }
-        let Ok(version) = stored.version.parse::<Version>() else { return Ok(None) };
-        let (connect, params) = (Arc::new(connect), stored.params.clone());
-        let request =
-            SessionRequest { connect: connect.clone(), params, version, is_restored: true };
-        let (params, version, verdict) = ask(server, request).await;
-        let Admission { data, claims, expires_at } = match verdict.0 {
-            Ok(admission) => admission,
-            Err(error) => {
-                tracing::debug!(session = %stored.id, %error, "a stored session is denied");
-                return Ok(None);
-            }
-        };
+        // It may have been forgotten while it was found out who the client is.
+        let stored = self.load(token).await?;
+        let version: Version = stored.version.parse().map_err(|_| CloseReason::unknown_token())?;
         let dialect = Dialect::of(&version);
-        let (id, claims) = (stored.id, parking_lot::RwLock::new(claims));
-        let facts = SessionFacts { id, dialect, connect, params, version, data, claims };
-        Ok(Self::restored(server, facts, stored).map(|task| task.ending_at(expires_at)))
+        let Admission { data, claims, expires_at, shown } = admission;
+        let known = parking_lot::RwLock::new(Known { claims, expires_at });
+        let (id, params) = (stored.id, stored.params.clone());
+        let facts = SessionFacts { id, dialect, connect, params, version, data, shown, known };
+        Self::restored(server, facts, stored).ok_or_else(CloseReason::unknown_token)
+    }
+
+    /// Forgets the sessions of which this holds and that no client has come back to; how many there were.
+    pub(super) async fn forget_away(
+        &self,
+        server: &Shared,
+        such: impl Fn(&StoredSession) -> bool + Send,
+    ) -> Result<usize, StorageError> {
+        let (mut after, mut forgotten) = (None, 0);
+        loop {
+            let _alone = self.waking.write().await;
+            let page = self.storage.sessions(after, SWEEP_SESSIONS_MAX).await?;
+            let Some(last) = page.last() else { return Ok(forgotten) };
+            after = Some(last.id);
+            let away = page.iter().filter(|one| server.directory.by_id(one.id).is_none());
+            let found: Vec<SessionId> = away.filter(|one| such(one)).map(|one| one.id).collect();
+            if !found.is_empty() {
+                self.storage.forget_sessions(&found).await?;
+            }
+            forgotten += found.len();
+        }
     }
 
     fn restored(
@@ -124,6 +145,7 @@ impl Keeper {
             record(stored),
             &mut outputs,
         );
+        let machine = machine.known_until(clock::now(), facts.known.read().until());
         let (info, metrics) = (SessionInfo(Arc::new(facts)), server.metrics.clone());
         let seats = Seats::keep(server, &info);
         let machine = seats.share(machine);
@@ -141,11 +163,15 @@ pub(super) fn stored(info: &SessionInfo, token: TokenHash, record: Record) -> St
     let scopes = record.scopes.into_iter().map(|FetchRecord { index, message, name, params }| {
         StoredFetch { index, name: name.into(), message, params }
     });
+    let Known { claims, expires_at } = info.0.known.read().clone();
+    let (shown, claims) = (info.0.shown, claims.entries().clone());
+    let says_something = shown.is_some() || !claims.is_empty();
     StoredSession {
         id: info.id(),
         token,
         version: info.version().to_string(),
         params: info.params().clone(),
+        identity: says_something.then_some(StoredIdentity { claims, expires_at, shown }),
         scopes: scopes.collect(),
         next_scope: record.next_scope,
         position: record.position,
@@ -207,9 +233,13 @@ async fn sweep_page(
     let page = keeper.storage.sessions(after, SWEEP_SESSIONS_MAX).await?;
     let last = page.last().map(|session| session.id).filter(|_| page.len() == SWEEP_SESSIONS_MAX);
     let away = page.into_iter().filter(|session| server.directory.by_id(session.id).is_none());
+    let wall = clock::now().wall;
     let (mut waiting, mut expired) = (Vec::new(), Vec::new());
     for mut session in away {
         session.remaining_ms = session.remaining_ms.saturating_sub(elapsed_ms);
+        if session.identity.as_ref().is_some_and(|identity| identity.is_expired(wall)) {
+            session.remaining_ms = 0;
+        }
         match session.remaining_ms {
             0 => expired.push(session.id),
             _ => waiting.push(session),

@@ -2,7 +2,8 @@
 //!
 //! A connection's way through here:
 //!
-//! 1. `establish`: by its token to its session, or by a handshake to a new one.
+//! 1. `establish`: by its token to its session (`resumption`: if it may have it), or by a handshake to a new
+//!    one (`identify`: if it is known who it is).
 //! 2. `session_task`: reads frames into the session's machine and carries out what it wants;
 //!    `outgoing`: what it asks of scopes waits for places in their mailboxes.
 //! 3. `cell`: the machine and the sink behind one lock, which scopes deliver into.
@@ -19,8 +20,10 @@ mod request;
 mod alarm;
 mod cell;
 mod establish;
+mod identify;
 mod orders;
 mod outgoing;
+mod resumption;
 mod session_task;
 
 mod admin;
@@ -47,6 +50,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
+use crate::authentication::Authenticator;
 use crate::future::BoxFuture;
 use crate::metrics::Metrics;
 use crate::scope::outdated;
@@ -64,7 +68,9 @@ pub use handle::{ServerHandle, SessionStatus};
 pub use health::Health;
 pub use inspect::Inspected;
 pub use recorder::{Recorded, Way};
-pub use request::{FetchRequest, FetchVerdict, SessionInfo, SessionRequest, SessionVerdict};
+pub use request::{
+    FetchRequest, FetchVerdict, Occasion, SessionInfo, SessionRequest, SessionVerdict,
+};
 
 /// The beginning of every server: [`Server::builder`].
 #[derive(Debug)]
@@ -98,6 +104,10 @@ struct Shared {
 #[derive(Default)]
 struct Handlers {
     on_session: Option<Handler<SessionRequest, SessionVerdict>>,
+    /// Who finds out who clients are, in place of `on_session`.
+    authenticator: Option<Arc<dyn Authenticator>>,
+    /// Whether sessions that began with a credential are only resumed with one.
+    resumes_with_credential: bool,
     on_fetch: Option<Handler<FetchRequest, FetchVerdict>>,
     /// Which models clients of the original know that do not say it.
     original_models: Option<SchemaVersion>,
@@ -141,6 +151,10 @@ impl Shared {
             Phase::Stopping | Phase::Ended => return Health::not_ready("the server is going away"),
         }
         if let Some(problem) = self.keeper.as_ref().and_then(|keeper| keeper.problem()) {
+            return Health::not_ready(problem);
+        }
+        let authenticator = self.handlers.authenticator.as_ref();
+        if let Some(problem) = authenticator.and_then(|authenticator| authenticator.problem()) {
             return Health::not_ready(problem);
         }
         self.health.ask().await
@@ -192,6 +206,9 @@ async fn start(builder: ServerBuilder) -> io::Result<ServerHandle> {
         Some(address) => Some(admin::start(&shared, &address).await?),
         None => None,
     };
+    if let Some(upkeep) = shared.handlers.authenticator.as_ref().and_then(|who| who.upkeep()) {
+        shared.spawn(upkeep);
+    }
     if let Some(keeper) = &shared.keeper {
         shared.spawn(keeper::sweep(shared.clone(), keeper.clone()));
     }

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use jetstream_core::ids::SessionId;
 use jetstream_core::model::Rejection;
 use jetstream_core::scope::Claims;
+use jetstream_core::session::Shown;
+use jetstream_core::time::Timestamp;
 use jetstream_core::wire::message::Dialect;
 use parking_lot::RwLock;
 use semver::Version;
@@ -22,7 +24,33 @@ pub struct SessionRequest {
     pub(super) connect: Arc<ConnectInfo>,
     pub(super) params: Map<String, Value>,
     pub(super) version: Version,
-    pub(super) is_restored: bool,
+    pub(super) occasion: Occasion,
+}
+
+/// Why it is asked who a client is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Occasion {
+    /// The client asks for a session.
+    Begin,
+    /// The client comes back to its session, and shows a credential. There are no parameters.
+    Resume,
+    /// The session was there before the server was restarted, and its client resumes it.
+    Restore,
+    /// The client shows a new credential for the session that it has. It stands in the parameters, which
+    /// are not those with which the session began.
+    Renew,
+}
+
+impl Occasion {
+    /// In a word: `begin`, `resume`, `restore`, `renew`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Begin => "begin",
+            Self::Resume => "resume",
+            Self::Restore => "restore",
+            Self::Renew => "renew",
+        }
+    }
 }
 
 impl SessionRequest {
@@ -49,7 +77,13 @@ impl SessionRequest {
     /// Whether the session was there before the server was restarted, and its client resumes it. Who is
     /// denied now begins anew.
     pub fn is_restored(&self) -> bool {
-        self.is_restored
+        self.occasion == Occasion::Restore
+    }
+
+    /// Why it is asked who the client is. A handler of sessions is only asked when one begins and when one is
+    /// restored; an [`Authenticator`](crate::authentication::Authenticator) also later.
+    pub fn occasion(&self) -> Occasion {
+        self.occasion
     }
 
     /// Lets the client in.
@@ -96,6 +130,8 @@ pub(super) struct Admission {
     pub(super) claims: Arc<Claims>,
     /// When what it showed is no longer good, in seconds since 1970.
     pub(super) expires_at: Option<u64>,
+    /// Where it showed it; `None`: the application knows who it is, and is asked again after a restart.
+    pub(super) shown: Option<Shown>,
 }
 
 impl SessionVerdict {
@@ -206,7 +242,26 @@ pub(super) struct SessionFacts {
     pub(super) params: Map<String, Value>,
     pub(super) version: Version,
     pub(super) data: Option<Data>,
-    pub(super) claims: RwLock<Arc<Claims>>,
+    pub(super) shown: Option<Shown>,
+    pub(super) known: RwLock<Known>,
+}
+
+/// Who a session's client is.
+#[derive(Debug, Clone)]
+pub(super) struct Known {
+    pub(super) claims: Arc<Claims>,
+    /// Up to when that is good, in seconds since 1970.
+    pub(super) expires_at: Option<u64>,
+}
+
+impl Known {
+    /// The same for a session's machine.
+    pub(super) fn until(&self) -> Option<Timestamp> {
+        self.expires_at.map(|seconds| {
+            let milliseconds = i64::try_from(seconds.saturating_mul(1_000)).unwrap_or(i64::MAX);
+            Timestamp(milliseconds.min(Timestamp::MAX_MILLIS))
+        })
+    }
 }
 
 impl SessionInfo {
@@ -237,7 +292,7 @@ impl SessionInfo {
 
     /// Who its client is, as access rules know it.
     pub fn claims(&self) -> Arc<Claims> {
-        self.0.claims.read().clone()
+        self.0.known.read().claims.clone()
     }
 
     /// What the application kept with [`SessionRequest::accept_with`], if it is of this type.

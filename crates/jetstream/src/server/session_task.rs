@@ -10,12 +10,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use jetstream_core::ids::{ConnectionId, MemberId, MessageIndex, ScopeIndex};
 use jetstream_core::model::{ErrorCode, Rejection};
 use jetstream_core::session::{CloseReason, Input, Output};
 use jetstream_core::time::Millis;
+use serde_json::{Map, Value};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::{Sleep, sleep_until};
@@ -23,8 +23,10 @@ use tokio::time::{Sleep, sleep_until};
 use super::Shared;
 use super::cell::{Rest, SessionCell, Work};
 use super::establish::{goodbye, linger};
+use super::identify::identify;
 use super::outgoing::{Outgoing, Place};
-use super::request::{FetchRequest, FetchVerdict};
+use super::request::{FetchRequest, FetchVerdict, Known, Occasion, SessionRequest};
+use super::resumption;
 use super::seats::Seats;
 use crate::authentication::Identity;
 use crate::clock;
@@ -36,11 +38,18 @@ use crate::transport::{FrameSink, FrameSource, FrameText, Received};
 /// What the server tells a session's task.
 pub(super) enum Order {
     /// A connection named the session's token.
-    Arrived { source: Box<dyn FrameSource>, sink: Arc<dyn FrameSink> },
+    Arrived {
+        source: Box<dyn FrameSource>,
+        sink: Arc<dyn FrameSink>,
+        /// Who the client is, if it had to say so.
+        identity: Option<Box<Identity>>,
+    },
     /// Something else is known about who the client is.
-    Renewed(Identity),
+    Renewed(Box<Identity>),
     /// The session is over, in plain words why.
     End(String),
+    /// The client may not have the session any more, in plain words why.
+    Revoked(String),
     /// The server goes away.
     GoAway,
     /// Somebody wants to know what the session has fetched.
@@ -62,14 +71,12 @@ pub(super) struct SessionTask {
     /// Requests to scopes. While there are any, no frames are read.
     outgoing: Outgoing,
     /// The application's handlers at work, if any are.
-    handlers: Option<JoinSet<(Asked, FetchVerdict)>>,
+    handlers: Option<JoinSet<Answer>>,
     /// The session on its way into the store; its position then.
     saving: Option<BoxFuture<'static, Option<MessageIndex>>>,
     timer: Option<Timer>,
     /// What to wait for when there is nothing to do.
     rest: Rest,
-    /// When what the client showed is no longer good.
-    expiry: Option<Pin<Box<Sleep>>>,
     over: bool,
     /// Its client will not resume it.
     is_forgotten: bool,
@@ -84,6 +91,13 @@ enum Asked {
     Fetch(MessageIndex),
     /// A scope that the session had before the server was gone.
     Rejoin(ScopeIndex),
+}
+
+/// What came of asking.
+enum Answer {
+    Fetch(Asked, FetchVerdict),
+    /// Who the client is, by the credential in this message.
+    Renewal(MessageIndex, Result<Identity, Rejection>),
 }
 
 /// A connection that is in use.
@@ -102,13 +116,11 @@ struct Timer {
 /// What wakes the task.
 enum Event {
     Order(Order),
-    Verdict(Asked, FetchVerdict),
+    Answer(Answer),
     /// The session is stored up to this position; `None`: it could not be.
     Saved(Option<MessageIndex>),
     /// There is a place in a scope's mailbox, or the scope is closed.
     Place(Place),
-    /// What the client showed is no longer good.
-    Expired,
     /// The sink has room again.
     Writable,
     /// The session's cell has something to carry out.
@@ -144,7 +156,6 @@ impl SessionTask {
             handlers: None,
             timer: None,
             rest: Rest::default(),
-            expiry: None,
             over: false,
             is_forgotten: false,
             seats: Seats::default(),
@@ -199,10 +210,15 @@ impl SessionTask {
         self.settle();
         while !self.over {
             match self.next_event().await {
-                Event::Order(Order::Arrived { source, sink }) => {
-                    self.connect(source, sink, false);
+                Event::Order(Order::Arrived { source, sink, identity }) => {
+                    self.arrived(source, sink, identity);
                 }
-                Event::Order(Order::Renewed(identity)) => self.renew(identity),
+                Event::Order(Order::Renewed(identity)) => self.know(*identity),
+                Event::Order(Order::Revoked(message)) => {
+                    // What the client has asked of scopes that have had no room for it.
+                    self.outgoing = Outgoing::default();
+                    self.cell.input(clock::now(), Input::Revoke { message });
+                }
                 Event::Order(Order::End(message)) => {
                     self.cell.input(clock::now(), Input::End { message });
                 }
@@ -216,7 +232,8 @@ impl SessionTask {
                     Box::pin(self.go_away()).await;
                     break;
                 }
-                Event::Verdict(asked, verdict) => self.handle_verdict(asked, verdict),
+                Event::Answer(Answer::Fetch(asked, verdict)) => self.handle_verdict(asked, verdict),
+                Event::Answer(Answer::Renewal(message, found)) => self.renew(message, found),
                 Event::Saved(position) => {
                     self.cell.input(clock::now(), Input::Saved { position });
                 }
@@ -224,11 +241,6 @@ impl SessionTask {
                     if let Err(index) = self.outgoing.take_place(place) {
                         self.scope_is_closed(index);
                     }
-                }
-                Event::Expired => {
-                    self.expiry = None;
-                    let message = "the credential has expired".to_owned();
-                    self.cell.input(clock::now(), Input::End { message });
                 }
                 Event::Writable => self.cell.writable(),
                 Event::Woken | Event::Time => {}
@@ -254,9 +266,7 @@ impl SessionTask {
         }
         if let Some(handlers) = &mut self.handlers {
             match handlers.poll_join_next(context) {
-                Poll::Ready(Some(Ok((asked, verdict)))) => {
-                    return Poll::Ready(Event::Verdict(asked, verdict));
-                }
+                Poll::Ready(Some(Ok(answer))) => return Poll::Ready(Event::Answer(answer)),
                 // Handlers catch their panics, and nobody cancels them.
                 Poll::Ready(Some(Err(_))) => return Poll::Ready(Event::Woken),
                 Poll::Ready(None) => self.handlers = None,
@@ -276,11 +286,6 @@ impl SessionTask {
             && sink.poll_writable(context).is_ready()
         {
             return Poll::Ready(Event::Writable);
-        }
-        if let Some(expiry) = &mut self.expiry
-            && expiry.as_mut().poll(context).is_ready()
-        {
-            return Poll::Ready(Event::Expired);
         }
         if let Some(timer) = &mut self.timer
             && timer.sleep.as_mut().poll(context).is_ready()
@@ -314,30 +319,71 @@ impl SessionTask {
         id
     }
 
-    /// The same, but over at a moment, as [`end_at`](Self::end_at) has it.
-    pub(super) fn ending_at(mut self: Box<Self>, seconds: Option<u64>) -> Box<Self> {
-        self.end_at(seconds);
-        self
+    /// A connection named the session's token. One of somebody else does not take it over.
+    fn arrived(
+        &mut self,
+        source: Box<dyn FrameSource>,
+        sink: Arc<dyn FrameSink>,
+        identity: Option<Box<Identity>>,
+    ) {
+        if let Some(identity) = identity {
+            if !self.is_client(&identity) {
+                let reason = resumption::refused(&self.server, resumption::not_yours());
+                self.server.spawn(async move { goodbye(source, &*sink, &reason).await });
+                return;
+            }
+            self.know(*identity);
+        }
+        tracing::debug!(session = %self.cell.info.id(), "session resumed");
+        self.server.metrics.sessions_resumed.inc();
+        self.connect(source, sink, false);
     }
 
-    /// Ends the session at a moment, in seconds since 1970, unless it has ended before; `None`: it lives on.
-    fn end_at(&mut self, seconds: Option<u64>) {
-        self.expiry = seconds.map(|seconds| {
-            let wait =
-                (seconds as f64 - clock::now().wall.to_seconds()).clamp(0.0, END_WAIT_SECONDS_MAX);
-            Box::pin(tokio::time::sleep(Duration::from_secs_f64(wait)))
-        });
+    /// Whether this is who the session belongs to.
+    fn is_client(&self, identity: &Identity) -> bool {
+        identity.claims.is_same_principal(&self.cell.info.claims())
     }
 
-    /// The client is somebody else, or the same with other rights: its scopes are told.
-    fn renew(&mut self, Identity { claims, expires_at }: Identity) {
-        self.end_at(expires_at);
+    /// It is known anew who the client is: its scopes are told, if that is something else.
+    fn know(&mut self, Identity { claims, expires_at }: Identity) {
+        let before = self.cell.info.0.known.read().clone();
+        let is_news = *before.claims != claims;
+        if !is_news && before.expires_at == expires_at {
+            return;
+        }
         let claims = Arc::new(claims);
-        *self.cell.info.0.claims.write() = claims.clone();
-        for (index, (scope, member)) in &self.memberships {
+        let known = Known { claims: claims.clone(), expires_at };
+        let until = known.until();
+        *self.cell.info.0.known.write() = known;
+        for (index, (scope, member)) in self.memberships.iter().filter(|_| is_news) {
             let request = Request::Claims { member: *member, claims: claims.clone() };
             self.outgoing.push(scope.clone(), *index, request);
         }
+        self.cell.input(clock::now(), Input::Known { until });
+    }
+
+    /// Finds out who the client is by a new credential, in a task of its own: it may take a while.
+    fn look_at(&mut self, message: MessageIndex, params: Map<String, Value>) {
+        let (server, info) = (self.server.clone(), self.cell.info.clone());
+        self.handlers.get_or_insert_default().spawn(async move {
+            let Some(authenticator) = &server.handlers.authenticator else {
+                let why = "this server takes no new credential for a session";
+                return Answer::Renewal(message, Err(Rejection::new(ErrorCode::Rejected, why)));
+            };
+            let (connect, version) = (info.0.connect.clone(), info.version().clone());
+            let request = SessionRequest { connect, params, version, occasion: Occasion::Renew };
+            Answer::Renewal(message, identify(&server, authenticator, &request).await)
+        });
+    }
+
+    /// A new credential was looked at. It counts if it is of whom the session belongs to.
+    fn renew(&mut self, message: MessageIndex, found: Result<Identity, Rejection>) {
+        let result = found.and_then(|identity| match self.is_client(&identity) {
+            true => Ok(identity),
+            false => Err(resumption::not_yours()),
+        });
+        let result = result.map(|identity| self.know(identity));
+        self.cell.input(clock::now(), Input::Renewed { message, result });
     }
 
     fn handle_frame(&mut self, text: &str) {
@@ -444,6 +490,7 @@ impl SessionTask {
             Output::Seen { scope, revision } => {
                 self.request(scope, |member| Request::Seen { member, revision });
             }
+            Output::Renew { message, params } => self.look_at(message, params),
             Output::Leave { scope } => {
                 self.request(scope, Request::Leave);
                 self.memberships.remove(&scope);
@@ -462,7 +509,7 @@ impl SessionTask {
         let server = self.server.clone();
         self.handlers.get_or_insert_default().spawn(async move {
             let Some(on_fetch) = &server.handlers.on_fetch else {
-                return (asked, fetch.deny("No such scope"));
+                return Answer::Fetch(asked, fetch.deny("No such scope"));
             };
             let claims = fetch.session.claims();
             let verdict = catch_panic(async { on_fetch(fetch).await }).await;
@@ -476,7 +523,7 @@ impl SessionTask {
                 Ok(scope) => FetchVerdict(scope.admit(&claims).await.map(|()| scope)),
                 Err(error) => FetchVerdict(Err(error)),
             };
-            (asked, verdict)
+            Answer::Fetch(asked, verdict)
         });
     }
 
@@ -592,6 +639,3 @@ async fn or_done<F: Future + Unpin>(future: Option<F>) {
         future.await;
     }
 }
-
-/// A credential that is good for longer than this, ten years in seconds, is good for as long as its session.
-const END_WAIT_SECONDS_MAX: f64 = 315_360_000.0;

@@ -40,7 +40,7 @@ pub use history::{Horizon, Kept, Moment, Retention};
 pub use memory::MemoryStorage;
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresAddress, PostgresStorage};
-pub use session::{StoredFetch, StoredSession, TokenHash};
+pub use session::{StoredFetch, StoredIdentity, StoredSession, TokenHash};
 pub use stored::{
     PastCommit, Rebuilt, SchemaVersion, ScopeSummary, Snapshot, Stored, StoredSchema, StoredScope,
 };

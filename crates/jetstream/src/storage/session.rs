@@ -1,6 +1,8 @@
 //! What is kept of a session, so that its client can resume after the server was gone.
 
 use jetstream_core::ids::{MessageIndex, ScopeIndex, ScopeName, SessionId};
+use jetstream_core::session::Shown;
+use jetstream_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -76,6 +78,9 @@ pub struct StoredSession {
     /// What the client added for the application when it began.
     #[serde(default)]
     pub params: Map<String, Value>,
+    /// Who its client is; `None`: nothing is known of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<StoredIdentity>,
     /// The scopes that it has fetched and not left, by index.
     #[serde(default)]
     pub scopes: Vec<StoredFetch>,
@@ -88,6 +93,28 @@ pub struct StoredSession {
     /// How long its client may still stay away, in milliseconds. The time during which no server runs does
     /// not count.
     pub remaining_ms: u64,
+}
+
+/// Who a session's client is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StoredIdentity {
+    /// What access rules know as `session`.
+    pub claims: Map<String, Value>,
+    /// Up to when that is good, in seconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<u64>,
+    /// Where the client showed it when the session began; `None`: the application said so, and is asked
+    /// again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shown: Option<Shown>,
+}
+
+impl StoredIdentity {
+    /// Whether it is no longer good.
+    pub fn is_expired(&self, now: Timestamp) -> bool {
+        let seconds = now.0.div_euclid(1_000);
+        self.expires_at.is_some_and(|at| i64::try_from(at).is_ok_and(|at| at <= seconds))
+    }
 }
 
 /// A scope that a session has fetched.
@@ -127,6 +154,8 @@ mod tests {
         );
         let session: StoredSession = serde_json::from_str(&text).unwrap();
         assert_eq!((session.id, session.position), (SessionId(7), MessageIndex(0)));
-        assert!(session.scopes.is_empty() && session.params.is_empty());
+        assert!(
+            session.scopes.is_empty() && session.params.is_empty() && session.identity.is_none()
+        );
     }
 }

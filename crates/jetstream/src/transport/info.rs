@@ -15,6 +15,8 @@ pub struct ConnectInfo {
     query: Vec<(String, String)>,
     peer: Option<SocketAddr>,
     client: Option<IpAddr>,
+    /// What it shows to say who it is, in a place of the transport's own.
+    credential: Option<Box<str>>,
 }
 
 impl ConnectInfo {
@@ -36,6 +38,13 @@ impl ConnectInfo {
     #[must_use]
     pub fn with_header(mut self, name: &str, value: impl Into<String>) -> Self {
         self.headers.push((name.to_ascii_lowercase(), value.into()));
+        self
+    }
+
+    /// The same, of a client that shows a credential in a place that is neither a header nor a parameter.
+    #[must_use]
+    pub fn with_credential(mut self, credential: impl Into<Box<str>>) -> Self {
+        self.credential = Some(credential.into());
         self
     }
 
@@ -94,6 +103,12 @@ impl ConnectInfo {
             .or_else(|| find(&self.headers, &name).filter(not_empty))
     }
 
+    /// The credential that the client shows in a place of the transport's own: over WebSocket, among its
+    /// subprotocols. A secret.
+    pub fn credential(&self) -> Option<&str> {
+        self.credential.as_deref()
+    }
+
     /// The token of the session that the client wants to resume. A secret.
     pub(crate) fn session_token(&self) -> Option<&str> {
         self.parameter(TOKEN)
@@ -101,7 +116,18 @@ impl ConnectInfo {
 
     /// Takes the token out, so that it goes no further than it must.
     pub(crate) fn forget_token(&mut self) {
-        let name = format!("{PREFIX}{TOKEN}");
+        self.forget(TOKEN);
+    }
+
+    /// Takes out what says who the client is, when somebody has looked at it.
+    pub(crate) fn forget_credentials(&mut self) {
+        self.forget(AUTHORIZATION);
+        self.headers.retain(|(header, _)| header != AUTHORIZATION);
+        self.credential = None;
+    }
+
+    fn forget(&mut self, name: &str) {
+        let name = format!("{PREFIX}{name}");
         self.headers.retain(|(header, _)| *header != name);
         self.query.retain(|(parameter, _)| *parameter != name);
     }
@@ -127,9 +153,14 @@ fn find<'a>(pairs: &'a [(String, String)], name: &str) -> Option<&'a str> {
     Some(&found.1)
 }
 
+/// Undoes the encoding of a query, where a plus stands for a space.
+fn decode(text: &str) -> String {
+    decode_part(&text.replace('+', " "))
+}
+
 /// Undoes percent-encoding. What is no proper escape stays as it stands; bytes that are no UTF-8 are
 /// replaced.
-fn decode(text: &str) -> String {
+pub(super) fn decode_part(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((&first, tail)) = rest.split_first() {
@@ -139,7 +170,6 @@ fn decode(text: &str) -> String {
                 rest = after;
                 continue;
             }
-            (b'+', _) => bytes.push(b' '),
             (other, _) => bytes.push(other),
         }
         rest = tail;
@@ -153,6 +183,7 @@ fn hex(digit: u8) -> Option<u8> {
 
 const PREFIX: &str = "x-jetstream-";
 const TOKEN: &str = "sessiontoken";
+const AUTHORIZATION: &str = "authorization";
 
 #[cfg(test)]
 mod tests {
@@ -192,5 +223,18 @@ mod tests {
         info.forget_token();
         assert_eq!(info.session_token(), None);
         assert_eq!(info.parameter("user"), Some("ann"));
+    }
+
+    #[test]
+    fn credentials_are_forgotten_wherever_they_stand() {
+        let mut info = ConnectInfo::new("/?x-jetstream-authorization=secret&x-jetstream-user=ann")
+            .with_header("Authorization", "Bearer secret")
+            .with_header("X-Jetstream-Authorization", "secret")
+            .with_credential("secret");
+        assert!(!format!("{info:?}").contains("secret"));
+        info.forget_credentials();
+        let shown =
+            [info.header("authorization"), info.parameter("authorization"), info.credential()];
+        assert_eq!((shown, info.parameter("user")), ([None; 3], Some("ann")));
     }
 }

@@ -1,6 +1,7 @@
 //! What the configuration file may say, what it means, and how its mistakes are told.
 
 mod api;
+mod authentication;
 mod bounds;
 mod meaning;
 mod mistakes;

@@ -106,7 +106,10 @@ fn mistakes_of_the_server() {
                     "1:27 expected an origin, found the integer 1",
                 ],
             ),
-            ("authentication = {}", &["1:18 [authentication] needs the key \"jwt\""]),
+            (
+                "authentication = {}",
+                &["1:18 [authentication] needs the key \"jwt\" or the key \"http\""],
+            ),
             ("[storage]\nmemory = 1", &["2:10 expected true or false, found the integer 1"]),
             ("[storage]\npath = ''", &["2:8 expected the name of a folder, found an empty string"]),
             (
@@ -132,13 +135,13 @@ fn mistakes_of_limits() {
             (
                 "[limits]\nmembers = 1",
                 &[
-                    "2:1 no key \"members\" in the server's limits = did you mean \"members_max\"? (allowed: message_bytes_max, frame_messages_max, fragments_max, string_bytes_max, collection_elements_max, scope_objects_max, scope_bytes_max, session_scopes_max, sessions_max, principal_sessions_max, address_sessions_max, scopes_max, scopes_bytes_max, members_max, connections_pending_max, address_connections_pending_max, address_connections_per_second_max, backlog_bytes_max, backlog_bytes_hard_max, inbox_messages_max, mailbox_requests_max, session_requests_max, session_messages_per_second_max, session_bytes_per_second_max, principal_messages_per_second_max, principal_bytes_per_second_max, rate_burst_ms, procedure_timeout_ms, procedure_waiting_max, establish_timeout_ms, handshake_timeout_ms, ping_interval_ms, session_timeout_ms, scope_idle_ms and shutdown_timeout_ms)",
+                    "2:1 no key \"members\" in the server's limits = did you mean \"members_max\"? (allowed: message_bytes_max, frame_messages_max, fragments_max, string_bytes_max, collection_elements_max, scope_objects_max, scope_bytes_max, session_scopes_max, sessions_max, principal_sessions_max, address_sessions_max, scopes_max, scopes_bytes_max, members_max, connections_pending_max, address_connections_pending_max, address_connections_per_second_max, backlog_bytes_max, backlog_bytes_hard_max, inbox_messages_max, mailbox_requests_max, session_requests_max, session_messages_per_second_max, session_bytes_per_second_max, principal_messages_per_second_max, principal_bytes_per_second_max, rate_burst_ms, procedure_timeout_ms, procedure_waiting_max, establish_timeout_ms, handshake_timeout_ms, ping_interval_ms, session_timeout_ms, expiry_warning_ms, scope_idle_ms and shutdown_timeout_ms)",
                 ],
             ),
             (
                 "[limits]\nmembers_mx = 1",
                 &[
-                    "2:1 no key \"members_mx\" in the server's limits = did you mean \"members_max\"? (allowed: message_bytes_max, frame_messages_max, fragments_max, string_bytes_max, collection_elements_max, scope_objects_max, scope_bytes_max, session_scopes_max, sessions_max, principal_sessions_max, address_sessions_max, scopes_max, scopes_bytes_max, members_max, connections_pending_max, address_connections_pending_max, address_connections_per_second_max, backlog_bytes_max, backlog_bytes_hard_max, inbox_messages_max, mailbox_requests_max, session_requests_max, session_messages_per_second_max, session_bytes_per_second_max, principal_messages_per_second_max, principal_bytes_per_second_max, rate_burst_ms, procedure_timeout_ms, procedure_waiting_max, establish_timeout_ms, handshake_timeout_ms, ping_interval_ms, session_timeout_ms, scope_idle_ms and shutdown_timeout_ms)",
+                    "2:1 no key \"members_mx\" in the server's limits = did you mean \"members_max\"? (allowed: message_bytes_max, frame_messages_max, fragments_max, string_bytes_max, collection_elements_max, scope_objects_max, scope_bytes_max, session_scopes_max, sessions_max, principal_sessions_max, address_sessions_max, scopes_max, scopes_bytes_max, members_max, connections_pending_max, address_connections_pending_max, address_connections_per_second_max, backlog_bytes_max, backlog_bytes_hard_max, inbox_messages_max, mailbox_requests_max, session_requests_max, session_messages_per_second_max, session_bytes_per_second_max, principal_messages_per_second_max, principal_bytes_per_second_max, rate_burst_ms, procedure_timeout_ms, procedure_waiting_max, establish_timeout_ms, handshake_timeout_ms, ping_interval_ms, session_timeout_ms, expiry_warning_ms, scope_idle_ms and shutdown_timeout_ms)",
                 ],
             ),
             (

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use jetstream_client::{BoxFuture, Link, Transport, WebSocket};
+use jetstream_client::{BoxFuture, Introduction, Link, Transport, WebSocket};
 use tokio::sync::watch;
 
 /// A WebSocket that is not tried while the server is known to be away: the growing waits of a client who
@@ -26,15 +26,15 @@ impl Patient {
 impl Transport for Patient {
     fn connect<'a>(
         &'a mut self,
-        token: Option<&'a str>,
+        introduction: Introduction<'a>,
     ) -> BoxFuture<'a, io::Result<Box<dyn Link>>> {
-        if token.is_none() {
+        if introduction.token.is_none() {
             self.begun.fetch_add(1, Ordering::Relaxed);
         }
         Box::pin(async move {
             let gone = |_| io::Error::other("the campaign is over");
             self.up.wait_for(|up| *up).await.map_err(gone)?;
-            self.socket.connect(token).await
+            self.socket.connect(introduction).await
         })
     }
 }

@@ -8,6 +8,7 @@ use jetstream::transport::memory::{FromServer, MemoryClient};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::{WebSocketStream, client_async};
 
 /// One end of a connection.
@@ -24,6 +25,21 @@ impl Line {
         let stream = TcpStream::connect(address).await.unwrap();
         let url = format!("ws://{address}{path}");
         Self::Socket(Box::new(client_async(url, stream).await.unwrap().0))
+    }
+
+    /// The same, and offers subprotocols; which one the server chose.
+    pub(crate) async fn offering(
+        address: SocketAddr,
+        path: &str,
+        protocols: &str,
+    ) -> (Self, Option<String>) {
+        let stream = TcpStream::connect(address).await.unwrap();
+        let mut request = format!("ws://{address}{path}").into_client_request().unwrap();
+        request.headers_mut().insert("sec-websocket-protocol", protocols.parse().unwrap());
+        let (socket, response) = client_async(request, stream).await.unwrap();
+        let chosen = response.headers().get("sec-websocket-protocol");
+        let chosen = chosen.map(|chosen| chosen.to_str().unwrap().to_owned());
+        (Self::Socket(Box::new(socket)), chosen)
     }
 
     async fn send(&mut self, text: String) {
@@ -69,6 +85,12 @@ impl Client {
         Self { line, waiting, index: 0, version: "0.1.0", token, received: 0 }
     }
 
+    /// The same client, of version 1.0.
+    pub(crate) fn of_v1(mut self) -> Self {
+        self.version = "1.0.0";
+        self
+    }
+
     /// A client with a session of its own.
     pub(crate) async fn join(line: Line) -> Self {
         Self::new(line).joined().await
@@ -76,9 +98,7 @@ impl Client {
 
     /// The same for a client of version 1.0.
     pub(crate) async fn join_v1(line: Line) -> Self {
-        let mut client = Self::new(line);
-        client.version = "1.0.0";
-        client.joined().await
+        Self::new(line).of_v1().joined().await
     }
 
     async fn joined(self) -> Self {

@@ -4,9 +4,14 @@ mod client;
 mod double;
 mod world;
 
+#[path = "../support/signer.rs"]
+mod signer;
+
 mod access;
 mod application;
+mod binding;
 mod crash;
+mod credentials;
 mod example;
 mod families;
 mod fragile;

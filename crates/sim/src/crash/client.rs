@@ -150,7 +150,9 @@ impl World {
                     self.clients[id].machine.send(&ClientBody::ScopeFetch { name, params });
                 }
                 // Its session ends before there was an answer: it has none, and asks for another.
-                ClientOutput::Resumed | ClientOutput::Refused { .. } => {}
+                ClientOutput::Resumed
+                | ClientOutput::Refused { .. }
+                | ClientOutput::Expiring { .. } => {}
                 ClientOutput::Message(message) => self.message(id, message)?,
                 ClientOutput::Reconnect => return Err("a client takes its server for dead".into()),
                 ClientOutput::Over { error } => return Err(format!("a session is lost: {error}")),

@@ -144,6 +144,7 @@ impl World {
                 Ok(())
             }
             Output::Close { .. } | Output::Limited(_) => Ok(()),
+            Output::Renew { .. } => Err(format!("session {id} shows who it is")),
             Output::Leave { .. } | Output::Ended => Err(format!("session {id} wants to end")),
         }
     }

@@ -282,6 +282,8 @@ impl World {
                 }
             }
             ClientOutput::Resumed => self.counts.resumes += 1,
+            // Nothing here runs out.
+            ClientOutput::Expiring { .. } => {}
             ClientOutput::Refused { .. } | ClientOutput::Reconnect => self.drop_connection(id),
             ClientOutput::Over { error } => {
                 self.note(|| format!("{} starts over: {error}", NAMES[id % NAMES.len()]));

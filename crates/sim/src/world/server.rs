@@ -220,7 +220,8 @@ impl World {
             }
             Output::Leave { scope: index } => self.leave(session, index, soon),
             Output::Limited(Limit::SessionMessagesPerSecond) => self.counts.slowed += 1,
-            Output::Save | Output::Rejoin { .. } | Output::Limited(_) => {}
+            // Nobody here shows who it is.
+            Output::Save | Output::Rejoin { .. } | Output::Limited(_) | Output::Renew { .. } => {}
             Output::Close { connection, reason } => {
                 if let CloseReason::Denied { code: ErrorCode::RateLimited, .. } = reason {
                     self.tell(&Event::Hurried { session, sent_away: true, at: self.now });

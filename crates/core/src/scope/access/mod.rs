@@ -68,7 +68,34 @@ impl Claims {
     pub fn is_anonymous(&self) -> bool {
         self.entries.is_empty()
     }
+
+    /// Whether both are about the same principal: the same person or program, whatever else is said of it.
+    ///
+    /// That is who has the same `iss`, `sub` and `user`. Of somebody who has neither `sub` nor `user`
+    /// everything that is said has to be the same, apart from when it was said and how long it is good:
+    /// two strangers with a likeness are not one.
+    pub fn is_same_principal(&self, other: &Self) -> bool {
+        self.principal() == other.principal()
+    }
+
+    fn principal(&self) -> BTreeMap<&str, &Value> {
+        let says = |value: &Value| !value.is_null() && value != "";
+        let is_named = NAMES.iter().any(|name| self.entries.get(*name).is_some_and(says));
+        let counts = |name: &str| match is_named {
+            true => name == ISSUER || NAMES.contains(&name),
+            false => !OF_A_TOKEN.contains(&name),
+        };
+        let said = self.entries.iter().filter(|(name, value)| counts(name) && says(value));
+        said.map(|(name, value)| (name.as_str(), value)).collect()
+    }
 }
+
+/// Claims that name a principal, and who has given it the name.
+const NAMES: [&str; 2] = ["sub", "user"];
+const ISSUER: &str = "iss";
+
+/// Claims about a token, and not about whoever has it.
+const OF_A_TOKEN: [&str; 4] = ["exp", "iat", "nbf", "jti"];
 
 /// Shows names only: a claim can be anything about a person.
 impl fmt::Debug for Claims {

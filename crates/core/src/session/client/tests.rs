@@ -73,6 +73,7 @@ impl Story {
                 ClientOutput::Refused { error } => format!("refused: {error}"),
                 ClientOutput::Resumed => "resumed".to_owned(),
                 ClientOutput::Message(message) => format!("message {}", message.index),
+                ClientOutput::Expiring { seconds } => format!("expiring in {seconds} s"),
                 ClientOutput::Reconnect => "reconnect".to_owned(),
                 ClientOutput::Over { error } => format!("over: {error}"),
             })
@@ -267,4 +268,26 @@ fn a_gap_is_asked_about_again_with_every_ping() {
     assert_eq!(story.gets(), asks);
     story.waits(11_000);
     assert_eq!(story.gets(), asks, "the first question may have been lost");
+}
+
+#[test]
+fn a_credential_is_renewed_and_not_kept_once_it_was_looked_at() {
+    let mut story = Story::live("1.0.0");
+    story.hears(r#"{"type":"SessionExpiring","index":0,"seconds":60}"#);
+    assert_eq!(story.tells(), ["expiring in 60 s"]);
+    let params: serde_json::Map<_, _> = serde_json::from_str(r#"{"token":"new"}"#).unwrap();
+    assert_eq!(story.session.send(&ClientBody::SessionRenew { params }), MessageIndex(1));
+    let renew = r#"{"type":"SessionRenew","index":1,"ack":0,"params":{"token":"new"}}"#;
+    assert_eq!(story.gets(), [format!("[{renew}]")]);
+    story.loses(None, "");
+    story.handle(ClientInput::Connected);
+    story.gets();
+    story.hears(r#"{"type":"Ping","index":0,"ack":0,"resendMissing":true}"#);
+    assert_eq!(story.tells(), ["resumed"]);
+    assert_eq!(story.gets(), [format!("[{renew}]")], "it may have been lost");
+    story.hears(r#"{"type":"Reply","index":1,"replyTo":1,"error":{"message":"who?"}}"#);
+    assert_eq!(story.tells(), ["message 1"]);
+    story.hears(r#"{"type":"Ping","index":0,"ack":0,"resendMissing":true}"#);
+    let again = story.gets().concat();
+    assert!(again.contains(r#""index":1"#) && !again.contains("new"), "{again}");
 }

@@ -72,8 +72,12 @@ impl ServerSession {
 
     /// Whether the client's dialect has this message.
     fn knows(&self, body: &ClientBody) -> bool {
-        let is_addition =
-            matches!(body, ClientBody::ScopeUnfetch { .. } | ClientBody::SessionClose);
+        let is_addition = matches!(
+            body,
+            ClientBody::ScopeUnfetch { .. }
+                | ClientBody::SessionClose
+                | ClientBody::SessionRenew { .. }
+        );
         self.dialect >= Dialect::V1 || !is_addition
     }
 
@@ -126,7 +130,7 @@ impl ServerSession {
                     scopes.deliver(at.scope, *reply_to);
                     keeping.iter_mut().for_each(|keeping| keeping.confirmed(*reply_to));
                 }
-                Outgoing::FetchReply { reply_to, .. } => {
+                Outgoing::FetchReply { reply_to, .. } | Outgoing::Reply { reply_to, .. } => {
                     keeping.iter_mut().for_each(|keeping| keeping.confirmed(*reply_to));
                 }
                 _ => {}

@@ -37,7 +37,7 @@ pub(super) struct Arrived {
 #[derive(Debug, PartialEq)]
 pub(super) struct Unanswered {
     pub(super) message: MessageIndex,
-    /// The scope of a ScopeSync; `None`: a ScopeFetch.
+    /// The scope of a ScopeSync; `None`: a ScopeFetch or a SessionRenew.
     pub(super) scope: Option<ScopeIndex>,
     /// How many replies a ScopeSync gets.
     pub(super) fragments: usize,
@@ -124,6 +124,11 @@ impl Requests {
             self.answered(message);
         }
         asked
+    }
+
+    /// A new credential was handed to whoever looks at it.
+    pub(super) fn renew(&mut self, message: MessageIndex) {
+        self.unanswered.push_back(Unanswered { message, scope: None, fragments: 0, bytes: 0 });
     }
 
     /// A ScopeSync was handed to its scope.

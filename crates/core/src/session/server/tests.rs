@@ -5,6 +5,7 @@ use crate::ids::{Revision, SharedText};
 use crate::session::FramePart;
 
 mod backlog;
+mod identity;
 mod pace;
 mod restore;
 mod resume;
@@ -153,6 +154,9 @@ impl Story {
                 Output::Close { connection, reason } => {
                     format!("close {connection} with {}", reason.code())
                 }
+                Output::Renew { message, params } => {
+                    format!("renew {} for {message}", serde_json::to_string(&params).unwrap())
+                }
                 Output::Limited(limit) => format!("met {}", limit.name()),
                 Output::Ended => "ended".to_owned(),
             })
@@ -179,6 +183,10 @@ fn short(message: &serde_json::Value) -> String {
         "ScopeSyncReply" => {
             format!("SyncReply {index} to {} {}", number("replyTo"), message["fragmentReplies"])
         }
+        "Reply" => {
+            format!("Reply {index} to {} {}", number("replyTo"), message["error"]["message"])
+        }
+        "SessionExpiring" => format!("Expiring {}", number("seconds")),
         other => panic!("{other}"),
     }
 }

@@ -166,7 +166,8 @@ fn what_a_client_writes_its_server_reads() {
     let raw = |text: &str| serde_json::from_str(text).unwrap();
     let bodies = [
         ClientBody::SessionCreate { params: params.clone(), version: "1.0.0".parse().unwrap() },
-        ClientBody::ScopeFetch { name: "a\"b".into(), params },
+        ClientBody::ScopeFetch { name: "a\"b".into(), params: params.clone() },
+        ClientBody::SessionRenew { params },
         ClientBody::ScopeSync {
             scope_index: ScopeIndex(1),
             fragments: vec![raw("{}"), raw("5")],

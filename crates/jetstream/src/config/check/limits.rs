@@ -85,6 +85,7 @@ keys! {
     handshake_timeout_ms: Milliseconds,
     ping_interval_ms: Milliseconds,
     session_timeout_ms: Milliseconds,
+    expiry_warning_ms: Milliseconds,
     scope_idle_ms: Milliseconds scope,
     shutdown_timeout_ms: Milliseconds,
 }

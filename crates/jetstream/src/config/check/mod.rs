@@ -80,7 +80,7 @@ pub(super) fn check(root: &Table, place: Place, context: &mut Context) -> Option
         limits,
         storage: storage?,
         migrations: migrations?,
-        authentication: authentication.map_or(Some(None), |jwt| jwt.map(Some))?,
+        authentication: authentication.map_or(Some(None), |read| read.map(Some))?,
         metrics: metrics.map_or(Some(None), |metrics| metrics.map(Some))?,
         api: api.map_or(Some(None), |api| api.map(Some))?,
         inspector: inspector?,

@@ -11,8 +11,6 @@ pub(super) struct Reader<'a> {
     table: &'a Table,
     place: Place,
     known: Vec<&'static str>,
-    /// Keys of later versions: known, but neither read nor offered.
-    later: Vec<&'static str>,
 }
 
 impl<'a> Reader<'a> {
@@ -27,7 +25,7 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn of(what: &'static str, table: &'a Table, place: Place) -> Self {
-        Self { what, table, place, known: Vec::new(), later: Vec::new() }
+        Self { what, table, place, known: Vec::new() }
     }
 
     /// The value of `key`, if it is there.
@@ -49,21 +47,11 @@ impl<'a> Reader<'a> {
         entry
     }
 
-    /// Refuses a key of the contract that this version cannot serve: to pass over an access rule, say,
-    /// would be worse than not to start.
-    pub(super) fn later(&mut self, key: &'static str, why: &str, mistakes: &mut Collector) {
-        self.later.push(key);
-        if let Some(entry) = self.table.get(key) {
-            let message = format!("\"{key}\" is not available in this version");
-            mistakes.add_with_help(entry.key_place, message, why);
-        }
-    }
-
     /// Reports the keys that nobody asked for.
     pub(super) fn finish(self, mistakes: &mut Collector) {
         for entry in &self.table.0 {
             let key = entry.key.as_str();
-            if !self.known.contains(&key) && !self.later.contains(&key) {
+            if !self.known.contains(&key) {
                 let message = format!("no key {} in {}", quoted(key), self.what);
                 let help = allowed("keys", key, self.known.iter().copied());
                 mistakes.add_with_help(entry.key_place, message, help);

@@ -38,7 +38,7 @@ pub(super) fn read(
     let headers = header_names(headers.unwrap_or_default(), expressions.mistakes);
     let body = reader.take("body").map(|entry| expressions.body(&entry.node));
     let success = reader.take("success").map(|entry| statuses(&entry.node, expressions.mistakes));
-    let (options, retries) = options(&mut reader, expressions.mistakes);
+    let (options, retries) = options(&mut reader, ServiceOptions::default(), expressions.mistakes);
     let bearer = reader.take("bearer_file").map(|entry| bearer(&entry.node, context));
     reader.finish(&mut context.mistakes);
     if let Err(error) = Service::new(options.clone(), Metrics::new()) {
@@ -134,9 +134,12 @@ pub(super) fn statuses(node: &Node, mistakes: &mut Collector) -> Option<Vec<Stat
     statuses.into_iter().collect()
 }
 
-/// How the service is treated, and whether repeats were asked for.
-fn options(reader: &mut Reader<'_>, mistakes: &mut Collector) -> (ServiceOptions, bool) {
-    let mut options = ServiceOptions::default();
+/// How the service is treated where something is said about it, and whether repeats were asked for.
+pub(super) fn options(
+    reader: &mut Reader<'_>,
+    mut options: ServiceOptions,
+    mistakes: &mut Collector,
+) -> (ServiceOptions, bool) {
     let mut take = |key, unit, mistakes: &mut Collector| {
         reader.take(key).and_then(|entry| number(&entry.node, unit, mistakes))
     };

@@ -1,9 +1,11 @@
 //! Sentences about sessions, schemas, and the store's health.
 
 use jetstream_core::ids::{MessageIndex, ScopeIndex, SessionId};
+use jetstream_core::session::Shown;
 
 use crate::storage::{
-    SchemaVersion, Storage, StorageError, StoredFetch, StoredSchema, StoredSession, TokenHash,
+    SchemaVersion, Storage, StorageError, StoredFetch, StoredIdentity, StoredSchema, StoredSession,
+    TokenHash,
 };
 
 fn session(id: u64) -> StoredSession {
@@ -19,6 +21,11 @@ fn session(id: u64) -> StoredSession {
         id: SessionId(id),
         token: token(id),
         version: "1.0.0".to_owned(),
+        identity: Some(StoredIdentity {
+            claims: params.clone(),
+            expires_at: Some(4_000_000_000),
+            shown: Some(Shown::Connection),
+        }),
         params,
         scopes: vec![fetch],
         next_scope: ScopeIndex(3),

@@ -88,6 +88,7 @@ fn session(position: u64) -> StoredSession {
         token: TokenHash::new([7; TokenHash::BYTES]),
         version: "1.0.0".to_owned(),
         params: Default::default(),
+        identity: None,
         scopes: Vec::new(),
         next_scope: ScopeIndex(0),
         position: MessageIndex(position),

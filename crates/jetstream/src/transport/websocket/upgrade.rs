@@ -8,6 +8,7 @@ use tungstenite::handshake::derive_accept_key;
 
 use super::deflate;
 use crate::transport::ConnectInfo;
+use crate::transport::info::decode_part;
 
 /// Whether the request asks for WebSocket at all.
 pub(super) fn is_upgrade<B>(request: &Request<B>) -> bool {
@@ -46,7 +47,7 @@ pub(super) fn answer<B>(
     if let Some(agreed) = deflate::agree(headers).filter(|_| compression) {
         answers.insert(header::SEC_WEBSOCKET_EXTENSIONS, agreed);
     }
-    if let Some(protocol) = first_protocol(headers) {
+    if let Some(protocol) = chosen_protocol(headers) {
         answers.insert(header::SEC_WEBSOCKET_PROTOCOL, protocol);
     }
     Ok(response)
@@ -62,19 +63,38 @@ fn is_nonce(key: &HeaderValue) -> bool {
 pub(super) fn info<B>(request: &Request<B>, peer: SocketAddr) -> ConnectInfo {
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
     let mut info = ConnectInfo::new(path).from_peer(peer);
-    for (name, value) in request.headers() {
+    for (name, value) in request.headers().iter().filter(|(name, _)| *name != PROTOCOLS) {
         info = info.with_header(name.as_str(), String::from_utf8_lossy(value.as_bytes()));
     }
-    info
+    let protocols = offered(request.headers()).filter(|protocol| !protocol.starts_with(CREDENTIAL));
+    let protocols: Vec<&str> = protocols.collect();
+    if !protocols.is_empty() {
+        info = info.with_header(PROTOCOLS.as_str(), protocols.join(", "));
+    }
+    match offered(request.headers()).find_map(|protocol| protocol.strip_prefix(CREDENTIAL)) {
+        Some(credential) => info.with_credential(decode_part(credential)),
+        None => info,
+    }
 }
 
 /// The original server takes the first subprotocol that a client offers, whatever it is; a client that
-/// offers one refuses a server that takes none.
-fn first_protocol(headers: &HeaderMap) -> Option<HeaderValue> {
-    let offered = headers.get(header::SEC_WEBSOCKET_PROTOCOL)?.to_str().ok()?;
-    let first = offered.split(',').next()?.trim();
-    HeaderValue::from_str(first).ok().filter(|value| !value.is_empty())
+/// offers one refuses a server that takes none. One that is a credential is never sent back.
+fn chosen_protocol(headers: &HeaderMap) -> Option<HeaderValue> {
+    let first = offered(headers).find(|protocol| !protocol.starts_with(CREDENTIAL))?;
+    HeaderValue::from_str(first).ok()
 }
+
+/// The subprotocols that the client offers, best first.
+fn offered(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    let lines = headers.get_all(PROTOCOLS).iter().filter_map(|line| line.to_str().ok());
+    lines.flat_map(|line| line.split(',')).map(str::trim).filter(|protocol| !protocol.is_empty())
+}
+
+const PROTOCOLS: header::HeaderName = header::SEC_WEBSOCKET_PROTOCOL;
+
+/// What a subprotocol that is a credential begins with. Browsers can set no header but this one. Behind it
+/// stands the credential, with percent signs for what a subprotocol's name cannot hold.
+const CREDENTIAL: &str = "jetstream.authorization.";
 
 fn is_allowed(headers: &HeaderMap, origins: Option<&[String]>) -> bool {
     let (Some(origins), Some(origin)) = (origins, headers.get(header::ORIGIN)) else { return true };
@@ -162,5 +182,29 @@ mod tests {
         assert_eq!(from(Some("https://Example.org")), Ok(()));
         assert_eq!(from(Some("https://example.org.evil.test")), Err(StatusCode::FORBIDDEN));
         assert_eq!(from(Some("null")), Err(StatusCode::FORBIDDEN));
+    }
+
+    fn offering(protocols: &'static str) -> Request<()> {
+        request(|h| drop(h.insert("sec-websocket-protocol", HeaderValue::from_static(protocols))))
+    }
+
+    #[test]
+    fn a_credential_among_the_subprotocols_is_taken_and_never_sent_back() {
+        for (protocols, chosen, credential) in [
+            ("jetstream, jetstream.authorization.a.b-c_d", Some("jetstream"), Some("a.b-c_d")),
+            ("jetstream.authorization.abc,jetstream", Some("jetstream"), Some("abc")),
+            ("jetstream.authorization.a%2Fb%2B+c%3D", None, Some("a/b++c=")),
+            ("one, two", Some("one"), None),
+            ("jetstream", Some("jetstream"), None),
+        ] {
+            let request = offering(protocols);
+            let response = answer(&request, None, false).unwrap();
+            let sent = response.headers().get("sec-websocket-protocol");
+            assert_eq!(sent.map(|value| value.to_str().unwrap()), chosen, "{protocols}");
+            let info = info(&request, "127.0.0.1:1".parse().unwrap());
+            assert_eq!(info.credential(), credential, "{protocols}");
+            let others = info.header("sec-websocket-protocol").unwrap_or_default();
+            assert!(!others.contains("authorization"), "{others}");
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! A scope whose members see different things.
 
 mod attacks;
+mod claims;
 mod never_told;
 mod oracles;
 mod passages;
