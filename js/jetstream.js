@@ -24,4 +24,5 @@ export { enumeration, model, self } from './jetstream/model/schema.js'
  */
 /** @typedef {import('./jetstream/session/client.js').Status} Status */
 /** @typedef {import('./jetstream/client/session.js').Options} Options */
+/** @typedef {import('./jetstream/client/session.js').Credential} Credential */
 /** @typedef {import('./jetstream/client/storage.js').Storage} Storage */

@@ -25,6 +25,9 @@ export const RETRY_MS_MIN = 250
 /** The longest pause before a new attempt to connect. */
 export const RETRY_MS_MAX = 30_000
 
+/** The shortest pause between two attempts to show a new credential. */
+export const RENEW_MS_MIN = 1000
+
 /** The most messages in one frame, so that a server can refuse a flood of them. */
 export const FRAME_MESSAGES_MAX = 500
 

@@ -38,6 +38,12 @@ const Board = model('Board', { squares: [Square] })
 
 export async function types () {
   const session = await connect('ws://localhost')
+  await connect('ws://localhost', { credential: () => 'token' })
+  await connect('ws://localhost', { credential: async () => null })
+  // @ts-expect-error a token is a text
+  await connect('ws://localhost', { credential: () => 7 })
+  /** @type {void} */
+  await session.renew()
   const canvas = await session.fetch('Canvas', Canvas)
   const [shape] = canvas.shapes
   const [group] = canvas.groups

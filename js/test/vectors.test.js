@@ -6,6 +6,7 @@ import { ChangeSet } from '../jetstream/model/change_set.js'
 import { Draft } from '../jetstream/model/draft.js'
 import { applyEdits, diff } from '../jetstream/model/sequence.js'
 import { Replica } from '../jetstream/replica.js'
+import { decodeFrame } from '../jetstream/wire/decode.js'
 
 /** @param {string} name */
 function vectors (name) {
@@ -19,6 +20,12 @@ const Node = model('Node', { label: String, next: self, children: [self] })
 for (const { id, why, read, printed } of vectors('numbers')) {
   test(`numbers/${id}: ${why}`, () => {
     assert.equal(JSON.stringify(JSON.parse(read)), printed)
+  })
+}
+
+for (const { id, why, frame, read } of vectors('messages')) {
+  test(`messages/${id}: ${why}`, () => {
+    assert.deepEqual(decodeFrame(frame).map(({ index }) => index), read)
   })
 }
 

@@ -7,6 +7,7 @@ use jetstream_core::limits::Limits;
 use jetstream_core::model::{ChangeSet, Graph, JudgeLimits, Rejection, Schema, Value, judge};
 use jetstream_core::replica::Replica;
 use jetstream_core::wire::change_set::Typing;
+use jetstream_core::wire::decode;
 use jetstream_core::wire::message::{Dialect, RawFragment};
 use jetstream_core::wire::print;
 use serde::Deserialize;
@@ -20,6 +21,14 @@ struct NumberCase {
     why: String,
     read: String,
     printed: String,
+}
+
+#[derive(Deserialize)]
+struct MessagesCase {
+    id: String,
+    why: String,
+    frame: String,
+    read: Vec<u64>,
 }
 
 #[derive(Deserialize)]
@@ -163,6 +172,15 @@ fn numbers() {
         let mut printed = String::new();
         print::number(&mut printed, serde_json::from_str(&case.read).unwrap());
         assert_eq!(printed, case.printed, "{}: {}", case.id, case.why);
+    }
+}
+
+#[test]
+fn messages() {
+    for case in cases::<MessagesCase>(include_str!("../../../vectors/messages.json")) {
+        let read = decode::server_frame(&case.frame).into_iter().flatten();
+        let read: Vec<u64> = read.map(|message| message.index.0).collect();
+        assert_eq!(read, case.read, "{}: {}", case.id, case.why);
     }
 }
 

@@ -16,8 +16,15 @@ import { Socket } from './socket.js'
  */
 
 /**
+ * Gives what says who the user is, such as a token, that is good at the moment; nothing: the user is nobody.
+ *
+ * @typedef {() => string | null | undefined | Promise<string | null | undefined>} Credential
+ */
+
+/**
  * @typedef {object} Options
  * @property {Record<string, unknown>} [params] for the application, with the session's creation
+ * @property {Credential} [credential] asked before each connection, and again before what it gave expires
  * @property {import('./clock.js').Batch} [batch] when edits are sent; `tick` if not said
  * @property {import('./storage.js').Storage} [storage] keeps what is pending over a reload
  * @property {import('./socket.js').SocketConstructor} [WebSocket] the platform's own, if not given
@@ -68,6 +75,12 @@ export class Session {
   #scheduled = false
   /** Whether the user wants a connection. */
   #wanted = true
+  /** Whether there was a session. */
+  #met = false
+  /** The connection that is about to be made, for which the credential is awaited. @type {object | null} */
+  #attempt = null
+  /** Who waits for a renewal. @type {{ resolve: () => void, reject: (error: unknown) => void }[]} */
+  #renewals = []
   /** @type {any} */
   #timer = null
   /** @type {(session: Session) => void} */
@@ -86,7 +99,8 @@ export class Session {
     this.#clock = clock
     this.#saved = saved?.scopes ?? []
     this.#resumed = saved?.session !== undefined
-    this.#machine = new ClientSession({ params, random, saved: saved?.session })
+    const renews = options.credential !== undefined
+    this.#machine = new ClientSession({ params, random, renews, saved: saved?.session })
     this.#socket = new Socket(url, options.WebSocket, input => this.#handle(input))
     this.ready = new Promise((resolve, reject) => {
       this.#arrive = resolve
@@ -119,7 +133,7 @@ export class Session {
 
   /**
    * Listens to `status` (its name), `pending` (how many ChangeSets wait), `accepted` and `refused` (a
-   * ChangeSet and its scope) and `closed` (why).
+   * ChangeSet and its scope), `expiring` (in how many seconds the credential does) and `closed` (why).
    *
    * @param {string} events
    * @param {import('../emitter.js').Listener} listener
@@ -170,6 +184,21 @@ export class Session {
     }
   }
 
+  /**
+   * Shows who the user is anew, over the connection that there is: for when its rights have changed. Fails if
+   * there is no credential, or with {@link Denied} if the server does not take it; then all is as before.
+   *
+   * @returns {Promise<void>}
+   */
+  renew () {
+    if (!this.#options.credential) return Promise.reject(new TypeError('the session has no option `credential`'))
+    if (this.status === 'closed') return Promise.reject(new Error('the session is closed'))
+    return new Promise((resolve, reject) => {
+      this.#renewals.push({ resolve, reject })
+      this.#handle({ type: 'Renew' })
+    })
+  }
+
   /** Goes offline until `reconnect`; edits wait. */
   disconnect () {
     this.#wanted = false
@@ -189,7 +218,7 @@ export class Session {
     if (!keep) this.#send()
     this.#handle({ type: 'End', keep })
     this.#transmit()
-    this.#socket.close()
+    this.#hangUp()
     this.#close({ message: 'the session was disposed of', type: 'session-closed' })
   }
 
@@ -257,13 +286,74 @@ export class Session {
   /** @param {Exclude<Output, { type: 'Receive' }>} output */
   #do (output) {
     switch (output.type) {
-      case 'Dial': return this.#socket.dial(output.token)
-      case 'Hangup': return this.#socket.close()
+      case 'Dial': return void this.#dial(output.token)
+      case 'Hangup': return this.#hangUp()
       case 'Lost': return this.#lose()
       case 'Denied': return this.#close(output.error)
+      case 'Expiring': return this.#emitter.emit('expiring', output.seconds)
+      case 'Ask': return void this.#ask()
+      case 'Renewed': return this.#renewed(output.error && new Denied(output.error))
       case 'Status':
-        if (output.status === 'online') this.#arrive(this)
+        if (output.status === 'online') {
+          this.#met = true
+          this.#arrive(this)
+        }
         this.#emitter.emit('status', output.status)
+    }
+  }
+
+  /**
+   * Connects, as soon as it is known what to show.
+   *
+   * @param {string | null} token
+   */
+  async #dial (token) {
+    const { credential } = this.#options
+    if (!credential) return this.#socket.dial(token)
+    const attempt = this.#attempt = {}
+    let shown
+    try {
+      shown = await credential()
+    } catch (error) {
+      if (this.#attempt === attempt) this.#undialled(error)
+      return
+    }
+    if (this.#attempt === attempt) this.#socket.dial(token, shown)
+  }
+
+  /**
+   * There is nothing to show. At first that is for the application to know; later it may be better soon.
+   *
+   * @param {any} error
+   */
+  #undialled (error) {
+    if (this.#met || this.#resumed) return this.#handle({ type: 'Disconnected', code: 1006 })
+    this.#fail(error)
+    this.#handle({ type: 'End', keep: true })
+    this.#close({ message: String(error?.message ?? error) })
+  }
+
+  #hangUp () {
+    this.#attempt = null
+    this.#socket.close()
+  }
+
+  async #ask () {
+    try {
+      const credential = await this.#options.credential?.()
+      if (!credential) throw new Error('there is no credential')
+      this.#handle({ type: 'Credential', credential })
+    } catch (error) {
+      this.#handle({ type: 'NoCredential' })
+      this.#renewed(error)
+    }
+  }
+
+  /** @param {unknown} [error] */
+  #renewed (error) {
+    for (const { resolve, reject } of this.#renewals.splice(0)) {
+      if (error) reject(error)
+      else resolve()
     }
   }
 
@@ -280,6 +370,7 @@ export class Session {
     this.#listen(null)
     const denied = new Denied(error)
     this.#fail(denied)
+    this.#renewed(denied)
     for (const scope of this.#scopes) scope.deny(error, this.#options.storage !== undefined)
     this.#emitter.emit('closed', denied)
   }

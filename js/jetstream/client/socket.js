@@ -12,7 +12,7 @@
  * @property {((event: any) => void) | null} onerror
  */
 
-/** @typedef {new (url: string) => SocketLike} SocketConstructor */
+/** @typedef {new (url: string, protocols?: string[]) => SocketLike} SocketConstructor */
 
 /** The one connection that a session has at a time. What older ones still say is not heard. */
 export class Socket {
@@ -39,12 +39,16 @@ export class Socket {
     return this.#socket?.bufferedAmount ?? 0
   }
 
-  /** @param {string | null} token */
-  dial (token) {
+  /**
+   * @param {string | null} token
+   * @param {string | null} [credential] what says who the user is; it never stands in the URL
+   */
+  dial (token, credential) {
     this.close()
     const url = new URL(this.#url)
     if (token !== null) url.searchParams.set('x-jetstream-sessiontoken', token)
-    const socket = this.#socket = new this.#WebSocket(url.href)
+    const protocols = credential ? ['jetstream', `jetstream.authorization.${encode(credential)}`] : undefined
+    const socket = this.#socket = new this.#WebSocket(url.href, protocols)
     const ifCurrent = (/** @type {(event: any) => void} */ act) => (/** @type {any} */ event) => {
       if (this.#socket === socket) act(event)
     }
@@ -71,3 +75,10 @@ export class Socket {
     socket?.close(1000)
   }
 }
+
+/**
+ * As the name of a subprotocol, in which parentheses cannot stand either.
+ *
+ * @param {string} text
+ */
+const encode = text => encodeURIComponent(text).replace(/[()]/g, char => char === '(' ? '%28' : '%29')

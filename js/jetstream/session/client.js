@@ -1,6 +1,6 @@
 import {
   CHANGE_SET_OBJECTS_MAX, CONNECT_MS_MAX, FRAME_MESSAGES_MAX, GAP_MS_MAX, MESSAGE_BYTES_MAX, PING_INTERVAL_MS,
-  PROBE_MS_MAX, RETRY_MS_MAX, RETRY_MS_MIN, SILENCE_MS_MAX, UNACKNOWLEDGED_MAX
+  PROBE_MS_MAX, RENEW_MS_MIN, RETRY_MS_MAX, RETRY_MS_MIN, SILENCE_MS_MAX, UNACKNOWLEDGED_MAX
 } from '../limits.js'
 import { decodeFrame } from '../wire/decode.js'
 import { VERSION } from '../wire/message.js'
@@ -28,15 +28,19 @@ import { Reliable, byteLength } from './reliable.js'
  *
  * @typedef {{ type: 'Start' } | { type: 'Connected' } | { type: 'Frame', text: string }
  *   | { type: 'Disconnected', code: number, reason?: string } | { type: 'Deadline' }
- *   | { type: 'Online' } | { type: 'Offline' } | { type: 'Probe' } | { type: 'End', keep: boolean }} Input
+ *   | { type: 'Online' } | { type: 'Offline' } | { type: 'Probe' } | { type: 'End', keep: boolean }
+ *   | { type: 'Renew' } | { type: 'Credential', credential: string } | { type: 'NoCredential' }} Input
  */
 
 /**
  * What the session wants done. `Dial` and `Hangup` are about the one connection that it has; `Lost`: the
- * server has forgotten the session, and another one is begun; `Denied`: there will be none.
+ * server has forgotten the session, and another one is begun; `Denied`: there will be none. `Expiring`: what
+ * was shown to say who the user is, is good for so long; `Ask`: another is needed, to be told with `Credential`
+ * or `NoCredential`; `Renewed`: the server has looked at it.
  *
  * @typedef {{ type: 'Dial', token: string | null } | { type: 'Hangup' } | { type: 'Status', status: Status }
  *   | { type: 'Receive', message: Message } | { type: 'Lost' } | { type: 'Denied', error: Rejection }
+ *   | { type: 'Expiring', seconds: number } | { type: 'Ask' } | { type: 'Renewed', error?: Rejection }
  * } Output
  */
 
@@ -65,7 +69,17 @@ export class ClientSession {
   /** The longest frame that was sent on this connection, in bytes. */
   #longest = 0
   /** @type {Record<Timer, number>} when each timer runs out; `Infinity`: it does not run */
-  #timers = { retry: Infinity, connect: Infinity, ping: Infinity, silence: Infinity, probe: Infinity, gap: Infinity }
+  #timers = {
+    retry: Infinity, connect: Infinity, ping: Infinity, silence: Infinity, probe: Infinity, gap: Infinity, renew: Infinity
+  }
+
+  /** When what this connection has shown is no longer good, as far as we were told. */
+  #expiresAt = Infinity
+  /** Whether somebody was asked for a new credential. */
+  #asking = false
+  /** The message that showed it, while it has no answer. @type {number | null} */
+  #renewal = null
+  #renews
   #params
   #random
 
@@ -73,10 +87,12 @@ export class ClientSession {
    * @param {object} options
    * @param {Record<string, unknown>} [options.params] for the application
    * @param {() => number} options.random from 0 to 1
+   * @param {boolean} [options.renews] whether somebody can be asked for a new credential
    * @param {{ token: string, reliable: import('./reliable.js').Saved }} [options.saved] from before a reload
    */
-  constructor ({ params = {}, random, saved }) {
+  constructor ({ params = {}, random, renews = false, saved }) {
     this.#params = params
+    this.#renews = renews
     this.#random = random
     this.#token = saved?.token ?? null
     this.#reliable = new Reliable(saved?.reliable)
@@ -106,6 +122,9 @@ export class ClientSession {
       case 'Probe': return this.#probe(now)
       case 'Deadline': return this.#deadlines(now, out)
       case 'End': return this.#end(input.keep, out)
+      case 'Renew': return this.#renew(out)
+      case 'Credential': return this.#show(input.credential, out)
+      case 'NoCredential': return this.#unshown(now)
     }
   }
 
@@ -210,6 +229,9 @@ export class ClientSession {
       this.#token = null
       this.#reliable = new Reliable()
       out.push({ type: 'Lost' })
+      // The next session is begun with what is shown then.
+      if (this.#renewal !== null) out.push({ type: 'Renewed' })
+      this.#renewal = null
     }
     this.#wait(now, out)
   }
@@ -262,6 +284,7 @@ export class ClientSession {
     this.#asks = false
     this.#outbox = []
     this.#gap = false
+    this.#expiresAt = Infinity
     this.#stopTimers()
   }
 
@@ -304,11 +327,12 @@ export class ClientSession {
    */
   #message (now, message, out) {
     if (message.type === 'SessionCreateReply' || message.type === 'SessionCreateResponse') {
-      return this.#created(message, out)
+      return this.#created(now, message, out)
     }
     if (this.#token === null) return
     if (Number.isSafeInteger(message.ack)) this.#reliable.acknowledge(message.ack)
     if (message.type === 'Ping') return this.#pinged(message, out)
+    if (message.type === 'SessionExpiring') return this.#expiring(now, message.seconds, out)
     if (message.index === 0) return
     // On a resumed connection what the server has for us may come before it answers our Ping.
     const arrival = this.#reliable.receive(message.index)
@@ -317,15 +341,23 @@ export class ClientSession {
     this.#gap = false
     this.#timers.gap = Infinity
     if (message.type === 'ScopeSyncReply') this.#reliable.answered(message.replyTo)
+    if (message.type === 'Reply') return this.#renewed(now, message, out)
     out.push({ type: 'Receive', message })
   }
 
   /**
+   * @param {number} now
    * @param {Message} reply
    * @param {Output[]} out
    */
-  #created ({ sessionToken, error, limits }, out) {
+  #created (now, { sessionToken, error, limits }, out) {
     if (this.#token !== null) return
+    if (error?.type === 'internal') {
+      // It could not be found out who we are, or the server is at fault: that may be better soon.
+      this.#drop()
+      out.push({ type: 'Hangup' })
+      return this.#wait(now, out)
+    }
     if (error) return this.#deny(error, out)
     this.#token = sessionToken
     this.limits.messageBytes = Math.min(this.limits.messageBytes, limits?.messageBytes || Infinity)
@@ -366,6 +398,79 @@ export class ClientSession {
     return JSON.stringify({ type: 'Ping', index: 0, ack: this.#reliable.ack, resendMissing })
   }
 
+  // -- Who the user is
+
+  /**
+   * @param {number} now
+   * @param {number} seconds
+   * @param {Output[]} out
+   */
+  #expiring (now, seconds, out) {
+    this.#expiresAt = now + seconds * 1000
+    out.push({ type: 'Expiring', seconds })
+    if (this.#renews) this.#ask(out)
+  }
+
+  /**
+   * The user wants to be looked at anew.
+   *
+   * @param {Output[]} out
+   */
+  #renew (out) {
+    // The next connection shows it by itself.
+    if (this.#status === 'online') this.#ask(out)
+    else out.push({ type: 'Renewed' })
+  }
+
+  /** @param {Output[]} out */
+  #ask (out) {
+    this.#timers.renew = Infinity
+    if (this.#asking || this.#renewal !== null) return
+    this.#asking = true
+    out.push({ type: 'Ask' })
+  }
+
+  /**
+   * @param {string} credential
+   * @param {Output[]} out
+   */
+  #show (credential, out) {
+    this.#asking = false
+    if (this.#status === 'online') this.#renewal = this.send({ type: 'SessionRenew', params: { token: credential } })
+    else out.push({ type: 'Renewed' })
+  }
+
+  /** @param {number} now */
+  #unshown (now) {
+    this.#asking = false
+    this.#renewLater(now)
+  }
+
+  /**
+   * @param {number} now
+   * @param {Message} reply
+   * @param {Output[]} out
+   */
+  #renewed (now, { replyTo, error }, out) {
+    if (replyTo !== this.#renewal) return
+    this.#renewal = null
+    // Not kept for longer than it has to be.
+    this.#reliable.answered(replyTo)
+    if (error) this.#renewLater(now)
+    else this.#expiresAt = Infinity
+    out.push({ type: 'Renewed', error })
+  }
+
+  /**
+   * There is another attempt after a quarter of the time that is left, until there is none left.
+   *
+   * @param {number} now
+   */
+  #renewLater (now) {
+    const left = this.#expiresAt - now
+    if (this.#renews && left > 0 && left < Infinity) this.#timers.renew = now + Math.max(RENEW_MS_MIN, left / 4)
+  }
+
   // -- Time
 
   /**
@@ -389,6 +494,7 @@ export class ClientSession {
       this.#missed(now)
     }
     if (due('silence')) this.#probe(now)
+    if (due('renew')) this.#ask(out)
   }
 
   /**
@@ -427,4 +533,4 @@ function explain (reason = '') {
   }
 }
 
-/** @typedef {'retry' | 'connect' | 'ping' | 'silence' | 'probe' | 'gap'} Timer */
+/** @typedef {'retry' | 'connect' | 'ping' | 'silence' | 'probe' | 'gap' | 'renew'} Timer */

@@ -38,5 +38,6 @@ const FIELDS = {
   ScopeSync: ({ scopeIndex, fragments }) => isCount(scopeIndex) && isList(fragments),
   ScopeSyncReply: ({ replyTo, fragmentReplies, error }) => isCount(replyTo) && (isList(fragmentReplies) || Boolean(error)),
   Ping: ({ ack }) => isCount(ack),
-  Reply: ({ replyTo }) => isCount(replyTo)
+  Reply: ({ replyTo }) => isCount(replyTo),
+  SessionExpiring: ({ seconds }) => isCount(seconds)
 }

@@ -49,6 +49,12 @@ export class ModelServer {
   holdProcedures = null
   /** Models whose objects live as long as the session that added them. @type {string[]} */
   sessionModels = []
+  /** What connections have shown, and what was shown later. @type {(string | null)[]} */
+  shown = []
+  /** What is not taken when it is shown later. @type {string[]} */
+  refused = []
+  /** Denies sessions for a reason that may pass. */
+  undecided = false
   /** Swallows what arrives, as a machine does that is no more. */
   dead = false
   #tokens = 0
@@ -58,9 +64,12 @@ export class ModelServer {
    *
    * @param {string} url
    * @param {Connection} connection
+   * @param {string[]} [protocols]
    * @returns {{ frame: (text: string) => void, closed: () => void }}
    */
-  connect (url, connection) {
+  connect (url, connection, protocols = []) {
+    const credential = protocols.find(protocol => protocol.startsWith('jetstream.authorization.'))
+    this.shown.push(credential ? decodeURIComponent(credential.slice('jetstream.authorization.'.length)) : null)
     const token = new URL(url).searchParams.get('x-jetstream-sessiontoken')
     let session = token ? this.sessions.get(token) : null
     const denied = token !== null && !session
@@ -95,6 +104,17 @@ export class ModelServer {
     }
   }
 
+  /**
+   * What was shown is good for so long.
+   *
+   * @param {number} seconds
+   */
+  warn (seconds) {
+    for (const { connection } of this.sessions.values()) {
+      connection?.send(JSON.stringify({ type: 'SessionExpiring', index: 0, seconds }))
+    }
+  }
+
   /** Keep-alive of all sessions. */
   ping () {
     if (this.dead) return
@@ -111,6 +131,10 @@ export class ModelServer {
     if (message.type !== 'SessionCreate') this.complaints.push(`${message.type} before a session`)
     if (message.params.deny) {
       connection.send(JSON.stringify({ type: 'SessionCreateReply', index: 0, error: { type: 'rejected', message: 'no' } }))
+      return null
+    }
+    if (this.undecided) {
+      connection.send(JSON.stringify({ type: 'SessionCreateReply', index: 0, error: { type: 'internal', message: 'later' } }))
       return null
     }
     const session = new ServerSession(`token${++this.#tokens}`)
@@ -171,6 +195,13 @@ export class ModelServer {
         if (!session.scopes[message.scopeIndex]) this.complaints.push(`unfetch of ${message.scopeIndex}`)
         session.scopes[message.scopeIndex] = null
         return
+      case 'SessionRenew': {
+        const { token } = message.params
+        this.shown.push(token)
+        const error = { type: 'unauthorized', message: `not ${token}` }
+        session.send({ type: 'Reply', replyTo, ...this.refused.includes(token) && { error } })
+        return
+      }
       case 'SessionClose':
         this.sessions.delete(session.token)
         for (const [scope, removal] of session.leaves) {

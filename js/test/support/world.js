@@ -40,8 +40,9 @@ class Link {
   /**
    * @param {World} world
    * @param {string} url
+   * @param {string[]} [protocols]
    */
-  constructor (world, url) {
+  constructor (world, url, protocols) {
     this.world = world
     const { server } = world
     /** @type {ReturnType<ModelServer['connect']> | undefined} */
@@ -51,7 +52,7 @@ class Link {
       end = server.connect(url, {
         send: text => this.#later('down', () => this.onmessage?.({ data: text })),
         close: (code, reason = '') => this.#later('down', () => this.#close(code, reason))
-      })
+      }, protocols)
       this.#later('down', () => this.onopen?.({}))
     })
     this.end = () => end
@@ -137,9 +138,12 @@ export class World {
     this.latency = () => least + this.random() * (most - least)
     const world = this
     this.WebSocket = class extends Link {
-      /** @param {string} url */
-      constructor (url) {
-        super(world, url)
+      /**
+       * @param {string} url
+       * @param {string[]} [protocols]
+       */
+      constructor (url, protocols) {
+        super(world, url, protocols)
       }
     }
     const ping = () => {
