@@ -79,6 +79,7 @@ impl Scale {
 pub const ALL: &[&Workload] = &[
     &fan_out::FIXED,
     &fan_out::SATURATED,
+    &fan_out::HALF,
     &scopes::SCOPES,
     &fetch::FETCH,
     &growth::GROWTH,

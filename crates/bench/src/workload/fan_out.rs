@@ -36,7 +36,19 @@ pub const SATURATED: Workload = Workload {
     cases: saturated_cases,
 };
 
+/// At half of the rate that a server has to reach: how long changes take when there is still some room.
+pub const HALF: Workload = Workload {
+    name: "half",
+    title: "Fan-out at 750,000 deliveries a second",
+    measures: MEASURES,
+    contenders: &[C::Limit, C::LimitJoined, C::Jetstream, C::JetstreamOriginal, C::JetstreamTls],
+    cases: half_cases,
+};
+
 const OBJECTS: usize = 100;
+
+/// Changes in a second for each member, so that a hundred members get 750,000 of them.
+const HALF_RATE_PER_MEMBER: f64 = 75.0;
 
 /// How many changes are on their way at a time when a server is saturated.
 const WINDOW: usize = 512;
@@ -63,6 +75,14 @@ fn fixed_cases(scale: &Scale) -> Vec<Case> {
         })
     });
     cases.collect()
+}
+
+fn half_cases(scale: &Scale) -> Vec<Case> {
+    let (members, seconds) = (scale.most_members.min(100), scale.seconds);
+    let rate = HALF_RATE_PER_MEMBER * members as f64;
+    vec![case(format!("{members} members, {rate} changes/s"), move |places, server, sample| {
+        measure(places, server, sample, members, Pace::Rate(rate), seconds)
+    })]
 }
 
 fn saturated_cases(scale: &Scale) -> Vec<Case> {
