@@ -7,10 +7,14 @@
 use std::hint::black_box;
 use std::sync::Arc;
 
-use jetstream_core::ids::ObjectId;
-use jetstream_core::model::{Fragment, FragmentKind, Graph, Scalar, Schema, Value};
 use jetstream_core::scope::{Options, Scope, encode_state};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+
+#[allow(dead_code, reason = "each example uses the part that it needs")]
+#[path = "support/drawing.rs"]
+mod drawing;
+
+use drawing::{TEXT, graph, schema};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<std::alloc::System> = &INSTRUMENTED_SYSTEM;
@@ -50,44 +54,3 @@ fn report(what: &str, region: &Region<'_, std::alloc::System>, objects: usize, o
     let mut out = std::io::stdout().lock();
     std::io::Write::write_all(&mut out, format!("{line}\n").as_bytes()).expect("standard output");
 }
-
-fn schema() -> Schema {
-    Schema::builder()
-        .model("Canvas", |m| m.property("name", "String").property("shapes", "[Shape]"))
-        .model("Shape", |m| {
-            let numbers = ["x", "y", "width", "height", "angle"];
-            numbers.iter().fold(m, |m, name| m.property(*name, "Number")).property("tag", "String")
-        })
-        .build()
-        .expect("the schema is right")
-}
-
-fn graph(schema: &Arc<Schema>, objects: usize) -> Graph {
-    let (canvas, root) = schema.find("Canvas").expect("it is there");
-    let (shape, model) = schema.find("Shape").expect("it is there");
-    let (shapes, _) = root.find("shapes").expect("it has shapes");
-    let ids: Vec<ObjectId> = (1..=objects).map(id).collect();
-    let first = Fragment::new(FragmentKind::Change, id(0), canvas)
-        .with(shapes, Value::References(ids.clone().into()));
-    let rest = ids.into_iter().enumerate().map(|(number, object)| {
-        let mut fragment = Fragment::new(FragmentKind::Add, object, shape);
-        for (property, definition) in model.properties() {
-            let value = match &**definition.name() {
-                "tag" => Scalar::from(TEXT),
-                _ => Scalar::Number(number as f64 + 0.25),
-            };
-            fragment.properties.push((property, Value::Scalar(Some(value))));
-        }
-        fragment
-    });
-    let fragments = std::iter::once(first).chain(rest).collect();
-    Graph::from_state(schema.clone(), id(0), fragments).expect("the state is right")
-}
-
-fn id(number: usize) -> ObjectId {
-    ObjectId::from_uuid(uuid::Uuid::from_u128(
-        0x4000_8000_0000_0000_0000_0000 + u128::from(number as u64),
-    ))
-}
-
-const TEXT: &str = "a shape";

@@ -9,13 +9,17 @@ use std::io::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use jetstream_core::ids::{MemberId, ObjectId, SessionId, Ticket};
-use jetstream_core::model::{
-    ChangeSet, CollectionEdit, Fragment, FragmentKind, Graph, Scalar, Schema, Value,
-};
+use jetstream_core::ids::{MemberId, SessionId, Ticket};
+use jetstream_core::model::{ChangeSet, CollectionEdit, Fragment, FragmentKind, Scalar, Value};
 use jetstream_core::scope::{Input, Options, Output, STATE_STEP_BYTES, Scope, Terms};
 use jetstream_core::time::Now;
 use jetstream_core::wire::message::Dialect;
+
+#[allow(dead_code, reason = "each example uses the part that it needs")]
+#[path = "support/drawing.rs"]
+mod drawing;
+
+use drawing::{graph, id, schema};
 
 fn main() {
     let objects =
@@ -130,44 +134,4 @@ impl Fetches {
         let all = begun.elapsed();
         Cost { all, step: all }
     }
-}
-
-fn schema() -> Schema {
-    Schema::builder()
-        .model("Canvas", |m| m.property("name", "String").property("shapes", "[Shape]"))
-        .model("Shape", |m| {
-            let numbers = ["x", "y", "width", "height", "angle"];
-            numbers.iter().fold(m, |m, name| m.property(*name, "Number")).property("tag", "String")
-        })
-        .build()
-        .expect("the schema is right")
-}
-
-fn graph(schema: &Arc<Schema>, objects: usize) -> Graph {
-    let (canvas, root) = schema.find("Canvas").expect("it is there");
-    let (shape, model) = schema.find("Shape").expect("it is there");
-    let (shapes, _) = root.find("shapes").expect("it has shapes");
-    let ids: Vec<ObjectId> = (1..=objects).map(id).collect();
-    let first = Fragment::new(FragmentKind::Change, id(0), canvas)
-        .with(shapes, Value::References(ids.clone().into()));
-    let rest = ids.into_iter().enumerate().map(|(number, object)| {
-        let mut fragment = Fragment::new(FragmentKind::Add, object, shape);
-        for (property, definition) in model.properties() {
-            let value = match &**definition.name() {
-                "tag" => Scalar::from("a shape"),
-                // Fractions with many digits, as what is drawn has them.
-                _ => Scalar::Number(number as f64 * 0.618_033_988_75 + 0.25),
-            };
-            fragment.properties.push((property, Value::Scalar(Some(value))));
-        }
-        fragment
-    });
-    let fragments = std::iter::once(first).chain(rest).collect();
-    Graph::from_state(schema.clone(), id(0), fragments).expect("the state is right")
-}
-
-fn id(number: usize) -> ObjectId {
-    ObjectId::from_uuid(uuid::Uuid::from_u128(
-        0x4000_8000_0000_0000_0000_0000 + u128::from(number as u64),
-    ))
 }
