@@ -20,6 +20,7 @@ mod pending;
 mod presence;
 mod state;
 mod tell;
+mod through;
 mod told;
 
 use std::collections::{BTreeSet, VecDeque};
@@ -52,7 +53,9 @@ pub use exchange::{Bodies, Input, Listeners, Output};
 use gate::Gate;
 use kept_state::KeptState;
 use members::Members;
-pub use options::{Options, Procedure, REPAIR_DELAY_MS, STATE_KEPT_MS, STATE_STEP_BYTES, Visible};
+pub use options::{
+    Options, Procedure, REPAIR_DELAY_MS, STATE_KEPT_MS, STATE_STEP_BYTES, Visible, WriteOrder,
+};
 use pending::{Amended, Asked, Pending, Waiting};
 pub use pending::{Call, FragmentVerdict, Verdict};
 use presence::Presence;
@@ -286,11 +289,19 @@ impl Scope {
         }
         let meant = self.meaning(member, changes, asked.arrival.as_ref());
         let (meant, judgement) = self.judge(member, meant);
+        // Nobody is asked about what cannot be kept.
+        let judgement = self.if_it_can_last(&meant, judgement);
         if judgement.plan.is_some() && self.has_action(&meant) {
             let completed = tell::completed(self.graph.schema(), &meant, &judgement.replies);
             let fragments = completed.into_iter().map(|c| c.fragment.into_owned()).collect();
             drop(meant);
-            return self.ask(now, author, asked, fragments, judgement.replies, out);
+            return self.ask(now, asked, fragments, judgement.replies, out);
+        }
+        if judgement.plan.is_some() && self.is_written_through(&meant) {
+            let meant = meant.into_owned();
+            let nothing = (Vec::new(), Vec::new());
+            let judged = (&meant, judgement, &Amended::new());
+            return self.write(now, asked, nothing, judged, None, out);
         }
         self.conclude(now, &asked, &meant, judgement, &Amended::new(), out);
     }

@@ -19,6 +19,8 @@ pub struct Options {
     pub procedures: BTreeMap<ProcedureName, Procedure>,
     /// Whether somebody is asked about every ChangeSet of a member that is no call of a procedure.
     pub validate: bool,
+    /// Whether somebody else takes every ChangeSet of a member before it is committed, and in which order.
+    pub write: Option<WriteOrder>,
     /// How long a repair of plain values waits for more of its kind, in milliseconds; 0: it follows the
     /// reply, as a repair of a collection always does.
     ///
@@ -35,6 +37,18 @@ pub struct Options {
     pub stored: bool,
     /// When members see a change.
     pub visible: Visible,
+}
+
+/// In which order ChangeSets are written through.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum WriteOrder {
+    /// Those that touch the same property or object one after the other, as they came; the others side by side.
+    /// They are committed in an order that leads to the same as the one in which they were taken.
+    #[default]
+    Places,
+    /// Those of one author one after the other, those of several side by side, whatever they touch. Who takes
+    /// them has to see to conflicts: by the revision that comes with each.
+    Authors,
 }
 
 /// When the members of a scope that is stored see a change. Its author's answer always waits until it is

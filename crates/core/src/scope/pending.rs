@@ -10,10 +10,13 @@ use std::sync::Arc;
 
 use crate::ids::{MemberId, MessageIndex, ObjectId, Origin, Revision, Ticket};
 use crate::limits::Limit;
-use crate::model::{ChangeSet, ErrorCode, Fragment, ProcedureName, PropertyId, Rejection, Value};
-use crate::time::{Millis, Now};
+use crate::model::{
+    ChangeSet, ErrorCode, Fragment, Judgement, ProcedureName, PropertyId, Rejection, Value,
+};
+use crate::time::{Millis, Now, sooner};
+use crate::wire::update::Update;
 
-use super::members::Member;
+use super::through::Through;
 use super::told::Place;
 use super::{Output, Scope, refuse_all};
 
@@ -32,6 +35,10 @@ pub struct Call {
     pub atomic: bool,
     /// What would be applied at the moment, in order. What cannot be applied anyway is left out.
     pub fragments: Arc<[Fragment]>,
+    /// Whether it is to be written through, and not only to be decided about.
+    pub write: bool,
+    /// The scope's revision at the moment.
+    pub revision: Revision,
 }
 
 /// The answer to a [`Call`].
@@ -39,6 +46,9 @@ pub struct Call {
 pub enum Verdict {
     /// What is said of each fragment of the call, in order. What is left out at the end is accepted.
     Accept(Vec<FragmentVerdict>),
+    /// The same; and if anything is applied, these updates follow as the application's own. Each object that they
+    /// make has its id: [`Update::with_ids`].
+    AcceptAnd(Vec<FragmentVerdict>, Vec<Update>),
     /// Nothing is applied, and why.
     Refuse(Rejection),
 }
@@ -99,7 +109,30 @@ struct Open {
     /// Which fragments of the ChangeSet were asked about; why the others cannot be applied.
     replies: Vec<Result<(), Rejection>>,
     due: Millis,
+    stage: Stage,
+    /// What was said of it before, and what is to follow it.
+    said: Vec<Said>,
+    updates: Vec<Update>,
 }
+
+/// What a call is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Whether it may be applied.
+    Decide,
+    /// That somebody else takes it.
+    Write,
+}
+
+/// A verdict, and what it is about.
+#[derive(Debug)]
+pub(super) struct Said {
+    replies: Vec<Result<(), Rejection>>,
+    verdict: Verdict,
+}
+
+/// What has become of a ChangeSet until a call: what was said of it, what is to follow it, and its replies.
+type Heard = (Vec<Said>, Vec<Update>, Vec<Result<(), Rejection>>);
 
 /// The values that the verdict put into fragments, by the fragments' places in the ChangeSet.
 pub(super) type Amended = BTreeMap<usize, Vec<PropertyId>>;
@@ -114,6 +147,8 @@ pub(super) struct Pending {
     lines: BTreeMap<MemberId, Line>,
     /// How many elements the arrivals hold that wait.
     elements: usize,
+    /// What of them is written through.
+    pub(super) through: Through,
 }
 
 #[derive(Debug, Default)]
@@ -163,23 +198,34 @@ impl Pending {
         line.waiting.push_back(waiting);
     }
 
-    /// Notes that somebody is asked. The replies are those of the first judgement.
-    fn open(&mut self, asked: Asked, replies: Vec<Result<(), Rejection>>, due: Millis) -> Ticket {
+    /// Notes that somebody is asked.
+    fn open(&mut self, open: Open) -> Ticket {
         let ticket = self.last_ticket.next();
         self.last_ticket = ticket;
+        self.hold(&open.asked);
+        self.open.insert(ticket, open);
+        ticket
+    }
+
+    /// What a member says from now on waits behind this.
+    pub(super) fn hold(&mut self, asked: &Asked) {
         self.elements += asked.elements();
         self.lines.entry(asked.member).or_default().is_out = true;
-        self.open.insert(ticket, Open { asked, replies, due });
-        ticket
+    }
+
+    /// The opposite.
+    pub(super) fn let_go(&mut self, asked: &Asked) {
+        self.elements -= asked.elements();
+        if let Some(line) = self.lines.get_mut(&asked.member) {
+            line.is_out = false;
+        }
     }
 
     /// Takes up what was asked about. `None`: it has had its verdict.
     fn close(&mut self, ticket: Ticket) -> Option<Open> {
         let open = self.open.remove(&ticket)?;
-        self.elements -= open.asked.elements();
-        if let Some(line) = self.lines.get_mut(&open.asked.member) {
-            line.is_out = false;
-        }
+        self.through.close(ticket);
+        self.let_go(&open.asked);
         Some(open)
     }
 
@@ -196,12 +242,14 @@ impl Pending {
             Waiting::Sync(asked) => Some(asked),
             Waiting::Seen(_) | Waiting::Leave => None,
         });
-        self.open.into_values().map(|open| open.asked).chain(waiting)
+        let behind = self.through.into_waiting();
+        self.open.into_values().map(|open| open.asked).chain(behind).chain(waiting)
     }
 
     /// When the next call has taken too long.
     pub(super) fn deadline(&self) -> Option<Millis> {
-        self.open.first_key_value().map(|(_, open)| open.due)
+        let open = self.open.first_key_value().map(|(_, open)| open.due);
+        sooner(open, self.through.deadline())
     }
 
     /// What comes next of a member, unless a call of it is out. When nothing is left, nothing of it waits
@@ -228,17 +276,16 @@ impl Asked {
     }
 }
 
-impl Open {
+impl Said {
     /// Does to a ChangeSet what the verdict says. What was not asked about stays refused.
-    fn amend(&self, changes: &mut ChangeSet, verdict: Verdict) -> Amended {
-        let (verdicts, refusal) = match verdict {
-            Verdict::Accept(verdicts) => (verdicts, None),
-            Verdict::Refuse(refusal) => (Vec::new(), Some(refusal)),
+    fn amend(&self, changes: &mut ChangeSet, amended: &mut Amended) {
+        let (verdicts, refusal) = match &self.verdict {
+            Verdict::Accept(verdicts) | Verdict::AcceptAnd(verdicts, _) => (&verdicts[..], None),
+            Verdict::Refuse(refusal) => (&[][..], Some(refusal)),
         };
-        let mut verdicts = verdicts.into_iter();
-        let mut amended = Amended::new();
+        let mut verdicts = verdicts.iter().cloned();
         for (place, (slot, reply)) in changes.fragments.iter_mut().zip(&self.replies).enumerate() {
-            let verdict = match (reply, &refusal) {
+            let verdict = match (reply, refusal) {
                 (Err(reason), _) => FragmentVerdict::Refuse(reason.clone()),
                 (Ok(()), Some(refusal)) => FragmentVerdict::Refuse(refusal.clone()),
                 (Ok(()), None) => verdicts.next().unwrap_or(FragmentVerdict::Accept),
@@ -247,14 +294,14 @@ impl Open {
                 (FragmentVerdict::Accept, _) => {}
                 (FragmentVerdict::Refuse(reason), slot) => *slot = Err(reason),
                 (FragmentVerdict::Amend(values), Ok(fragment)) => {
-                    amended.insert(place, values.iter().map(|(property, _)| *property).collect());
+                    let properties: &mut Vec<_> = amended.entry(place).or_default();
+                    properties.extend(values.iter().map(|(property, _)| *property));
                     set(fragment, values);
                 }
                 // It has become unreadable since, and is refused for that.
                 (FragmentVerdict::Amend(_), Err(_)) => {}
             }
         }
-        amended
     }
 }
 
@@ -271,19 +318,36 @@ impl Scope {
     pub(super) fn ask(
         &mut self,
         now: Now,
-        author: Member,
         mut asked: Asked,
         fragments: Arc<[Fragment]>,
         replies: Vec<Result<(), Rejection>>,
         out: &mut Vec<Output>,
     ) {
         self.note_arrival(&mut asked);
-        let member = asked.member;
-        let origin = Origin { session: author.session, message: asked.message };
+        let heard = (Vec::new(), Vec::new(), replies);
+        self.call(now, asked, Stage::Decide, heard, fragments, out);
+    }
+
+    /// Asks about a ChangeSet of somebody who is a member.
+    pub(super) fn call(
+        &mut self,
+        now: Now,
+        asked: Asked,
+        stage: Stage,
+        (said, updates, replies): Heard,
+        fragments: Arc<[Fragment]>,
+        out: &mut Vec<Output>,
+    ) -> Ticket {
+        let (member, message) = (asked.member, asked.message);
+        let session = self.members.get(member).map(|author| author.session).unwrap_or_default();
+        let origin = Origin { session, message };
         let (procedure, atomic) = (asked.changes.procedure.clone(), asked.changes.atomic);
         let due = now.mono.plus(self.options.limits.procedure_timeout_ms);
-        let ticket = self.pending.open(asked, replies, due);
-        out.push(Output::Call(Call { ticket, member, origin, procedure, atomic, fragments }));
+        let ticket = self.pending.open(Open { asked, replies, due, stage, said, updates });
+        let (write, revision) = (stage == Stage::Write, self.revision);
+        let call = Call { ticket, member, origin, procedure, atomic, fragments, write, revision };
+        out.push(Output::Call(call));
+        ticket
     }
 
     /// Puts a ChangeSet behind an earlier one of the same member.
@@ -305,19 +369,37 @@ impl Scope {
         out: &mut Vec<Output>,
     ) {
         let Some(open) = self.pending.close(ticket) else { return };
-        let Asked { member, changes, arrival, .. } = &open.asked;
-        let meant = self.meaning(*member, changes, arrival.as_ref());
-        // What the procedure admits, and what the member may do, is what the member sent, not what the
-        // verdict makes of it.
-        let (meant, admitted) = self.admit_again(*member, meant);
-        let mut meant = meant.into_owned();
-        let amended = open.amend(&mut meant, verdict);
+        let Open { asked, replies, stage, mut said, mut updates, .. } = open;
+        if let Verdict::AcceptAnd(_, more) = &verdict {
+            updates.extend(more.iter().cloned());
+        }
+        said.push(Said { replies, verdict });
+        let (meant, amended, judgement) = self.heard(&asked, &said);
+        let member = asked.member;
+        let is_next = stage == Stage::Decide && judgement.plan.is_some();
+        if is_next && self.is_written_through(&meant) {
+            let judged = (&meant, judgement, &amended);
+            self.write(now, asked, (said, updates), judged, None, out);
+        } else {
+            self.finish(now, &asked, &meant, judgement, (&amended, &updates), out);
+        }
+        self.go_on(now, member, out);
+        self.go_on_writing(now, out);
+    }
+
+    /// What a ChangeSet has become with what was said of it, judged on what is there by now.
+    pub(super) fn heard(&self, asked: &Asked, said: &[Said]) -> (ChangeSet, Amended, Judgement) {
+        let meant = self.meaning(asked.member, &asked.changes, asked.arrival.as_ref());
+        // What the procedure admits, and what the member may do, is what the member sent, not what a verdict
+        // makes of it.
+        let (meant, admitted) = self.admit_again(asked.member, meant);
+        let (mut meant, mut amended) = (meant.into_owned(), Amended::new());
+        said.iter().for_each(|said| said.amend(&mut meant, &mut amended));
         let judgement = match admitted {
-            Ok(()) => self.judge_amended(*member, &meant, &amended),
+            Ok(()) => self.judge_amended(asked.member, &meant, &amended),
             Err(refusal) => refuse_all(&meant, &refusal),
         };
-        self.conclude(now, &open.asked, &meant, judgement, &amended, out);
-        self.go_on(now, open.asked.member, out);
+        (meant, amended, judgement)
     }
 
     /// Refuses what nobody has decided in time.
@@ -326,10 +408,11 @@ impl Scope {
             let verdict = Verdict::failed("there was no answer in time");
             self.decide(now, ticket, verdict, out);
         }
+        self.give_up_writes(now, out);
     }
 
     /// Does what a member said behind its call, up to the next one.
-    fn go_on(&mut self, now: Now, member: MemberId, out: &mut Vec<Output>) {
+    pub(super) fn go_on(&mut self, now: Now, member: MemberId, out: &mut Vec<Output>) {
         while let Some(waiting) = self.pending.next(member) {
             match waiting {
                 Waiting::Sync(asked) => self.sync(now, asked, out),
@@ -340,7 +423,7 @@ impl Scope {
     }
 
     /// Remembers what a member below 1.0 can have known of when it sent what has to wait.
-    fn note_arrival(&mut self, asked: &mut Asked) {
+    pub(super) fn note_arrival(&mut self, asked: &mut Asked) {
         if asked.arrival.is_none() {
             let (changes, room) = (&asked.changes, self.pending.room());
             asked.arrival =

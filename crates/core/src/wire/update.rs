@@ -108,6 +108,13 @@ impl Update {
         Ok(Self { query: Query::read(query)?, operations })
     }
 
+    /// The same, where every object that it makes has its id: whoever carries it out needs none.
+    #[must_use]
+    pub fn with_ids(mut self, new_id: &mut dyn FnMut() -> ObjectId) -> Self {
+        self.operations.iter_mut().for_each(|operation| give_ids(&mut operation.value, new_id));
+        self
+    }
+
     /// What has to be done to the objects of a graph, all or nothing. `new_id` gives ids for objects that the
     /// update makes without saying theirs.
     ///
@@ -386,6 +393,20 @@ impl Builder<'_> {
         }
         self.fragments.push(add);
         Ok(object)
+    }
+}
+
+/// Its text was read, which bounds its depth.
+fn give_ids(json: &mut Json, new_id: &mut dyn FnMut() -> ObjectId) {
+    match json {
+        Json::Array(elements) => elements.iter_mut().for_each(|json| give_ids(json, new_id)),
+        Json::Object(fields) => {
+            fields.values_mut().for_each(|json| give_ids(json, new_id));
+            if fields.contains_key("$cls") && !fields.contains_key("$uuid") {
+                fields.insert("$uuid".to_owned(), Json::from(new_id().to_string()));
+            }
+        }
+        _ => {}
     }
 }
 

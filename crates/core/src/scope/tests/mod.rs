@@ -5,6 +5,7 @@ mod original;
 mod pending;
 mod requests;
 mod states;
+mod through;
 
 use super::*;
 use crate::ids::{ObjectId, Ticket};
@@ -164,6 +165,7 @@ fn line(output: &Output) -> String {
         }
         Output::Call(call) => {
             let about = call.procedure.as_ref().map_or("validate", |name| name.as_str());
+            let about = if call.write { "write" } else { about };
             format!("call {}: {about} {} of {}", call.ticket, call.origin.message, call.member)
         }
         Output::Sync { to, body, .. } => format!("{to:?} sync {}", short(body)),
