@@ -115,6 +115,7 @@ pub mod cli;
 pub mod config;
 pub mod expression;
 pub mod http;
+pub mod load;
 pub mod metrics;
 pub mod notify;
 pub mod operations;

@@ -108,6 +108,13 @@ impl From<ScopeError> for Problem {
     fn from(error: ScopeError) -> Self {
         match error {
             ScopeError::Closed(_) => Self::unavailable("the scope is being closed"),
+            // Whoever has what the scope begins with says why; that it could not be asked is no fault of ours.
+            ScopeError::Refused(Rejection { code, message, .. }) => match code {
+                Some(code) if code == ErrorCode::Internal.as_str() => Self::unavailable(message),
+                code => {
+                    OpenError::Refused(Rejection { code, ..Rejection::message(message) }).into()
+                }
+            },
             ScopeError::Panicked(_) => Self::internal(),
             ScopeError::Moved { revision, .. } => {
                 let message = format!("the scope is at revision {revision}");

@@ -11,7 +11,8 @@ use crate::api::Api;
 use crate::core::model::{Fragment, FragmentKind, Graph, Rejection};
 use crate::core::scope::access::ScopeFacts;
 use crate::core::scope::{Access, Options, Procedure};
-use crate::http::Service;
+use crate::http::{Service, ServiceOptions};
+use crate::load::HttpLoader;
 use crate::metrics::Metrics;
 use crate::notify::{Notifier, Webhook};
 use crate::operations::Operations;
@@ -102,6 +103,11 @@ impl StorageConfig {
     }
 }
 
+fn service(options: &ServiceOptions, metrics: &Metrics) -> Arc<Service> {
+    let service = Service::new(options.clone(), metrics.clone());
+    Arc::new(service.expect("it was tried with the configuration"))
+}
+
 impl NotifyConfig {
     fn notifier(
         &self,
@@ -110,8 +116,7 @@ impl NotifyConfig {
         metrics: Metrics,
     ) -> Notifier {
         let WebhookConfig { url, headers, keys, success, options } = &self.http;
-        let service = Service::new(options.clone(), metrics.clone());
-        let service = Arc::new(service.expect("it was tried with the configuration"));
+        let service = service(options, &metrics);
         let webhook = Webhook::new(service, url).signed_with(keys.iter().cloned());
         let webhook = headers
             .iter()
@@ -248,9 +253,22 @@ impl Config {
         let actions: Vec<_> =
             named.filter_map(|(name, action)| Some((name, action.clone()?))).collect();
         let validate = self.action(&scope.validate, metrics);
+        let write = scope.write.as_ref().map(|write| (write.order, &write.http));
+        let write = write.map(|(order, http)| (order, self.action_of(http, metrics)));
+        let loader = scope.load.as_ref().map(|load| {
+            let ServiceConfig { request, success, options } = load;
+            let (service, limits) = (service(options, metrics), scope.limits.clone());
+            HttpLoader::new(service, request.clone(), &**success, limits, scope.root)
+        });
         move |mut builder| {
             for (name, action) in &actions {
                 builder = builder.action(name.clone(), action.clone());
+            }
+            if let Some((order, action)) = &write {
+                builder = builder.write(*order, action.clone());
+            }
+            if let Some(loader) = &loader {
+                builder = builder.load(loader.clone());
             }
             if let Some(notifier) = &told {
                 builder = builder.notify(notifier.clone());
@@ -263,10 +281,13 @@ impl Config {
     }
 
     fn action(&self, service: &Option<ServiceConfig>, metrics: &Metrics) -> Option<HttpAction> {
-        let ServiceConfig { request, success, options } = service.as_ref()?;
-        let service = Service::new(options.clone(), metrics.clone());
-        let service = Arc::new(service.expect("it was tried with the configuration"));
-        Some(HttpAction::new(service, request.clone(), &**success, self.limits.clone()))
+        Some(self.action_of(service.as_ref()?, metrics))
+    }
+
+    fn action_of(&self, config: &ServiceConfig, metrics: &Metrics) -> HttpAction {
+        let ServiceConfig { request, success, options } = config;
+        let service = service(options, metrics);
+        HttpAction::new(service, request.clone(), &**success, self.limits.clone())
     }
 
     fn options(&self, scope: &ScopeConfig) -> Options {

@@ -34,7 +34,7 @@ use crate::authentication::Authenticator;
 use crate::core::limits::Limits;
 use crate::core::model::constraint::Constraint;
 use crate::core::model::{Graph, ModelId, ProcedureName, PropertyId, Schema, Value};
-use crate::core::scope::Visible;
+use crate::core::scope::{Visible, WriteOrder};
 use crate::http::ServiceOptions;
 use crate::notify::{NotifyOptions, SigningKey};
 use crate::procedure::RequestTemplate;
@@ -169,6 +169,19 @@ pub struct ScopeConfig {
     pub access: Option<Arc<Rules>>,
     /// Who is told of its changes after they have happened.
     pub notify: Option<NotifyConfig>,
+    /// Who takes its changes before they are committed.
+    pub write: Option<WriteConfig>,
+    /// Who gives what it begins with.
+    pub load: Option<ServiceConfig>,
+}
+
+/// A service that changes are written to.
+#[derive(Debug, Clone)]
+pub struct WriteConfig {
+    /// In which order.
+    pub order: WriteOrder,
+    /// The service.
+    pub http: ServiceConfig,
 }
 
 /// Who is told of changes.

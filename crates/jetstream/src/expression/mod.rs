@@ -28,7 +28,7 @@ use cel::context::VariableResolver;
 use cel::parser::{Expression as Tree, Parser};
 use cel::{Context, Env, Value as Cel};
 use jetstream_core::model::Schema;
-use jetstream_core::model::prospect::ProspectObject;
+use jetstream_core::model::prospect::{Prospect, ProspectObject};
 
 pub use kind::Kind;
 pub use seen::Constant;
@@ -241,6 +241,7 @@ impl PartialEq for Expression {
 pub struct Bindings<'v> {
     objects: smallvec::SmallVec<[(&'static str, Option<ProspectObject<'v>>); 3]>,
     constants: smallvec::SmallVec<[(&'static str, &'v Constant); 3]>,
+    all: Option<(&'static str, &'v Prospect<'v>)>,
 }
 
 impl<'v> Bindings<'v> {
@@ -252,6 +253,11 @@ impl<'v> Bindings<'v> {
     /// Binds an object; `None` is `null`.
     pub fn object(&mut self, name: &'static str, object: Option<ProspectObject<'v>>) {
         self.objects.push((name, object));
+    }
+
+    /// Binds all objects of a scope, by their uuids; `null` is what no object has.
+    pub fn all(&mut self, name: &'static str, objects: &'v Prospect<'v>) {
+        self.all = Some((name, objects));
     }
 
     /// Binds a value that was prepared before.
@@ -269,6 +275,9 @@ impl VariableResolver for Bindings<'_> {
         }
         if let Some((_, constant)) = self.constants.iter().find(|(name, _)| *name == variable) {
             return Some(CowVal::Borrowed(constant.as_val()));
+        }
+        if let Some((_, all)) = self.all.filter(|(name, _)| *name == variable) {
+            return Some(CowVal::Owned(seen::all(all)));
         }
         let (_, object) = self.objects.iter().find(|(name, _)| *name == variable)?;
         Some(CowVal::Owned(seen::object(*object)))

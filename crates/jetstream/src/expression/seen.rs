@@ -10,7 +10,7 @@ use cel::common::types::{
 };
 use cel::common::value::{CowVal, Val};
 use jetstream_core::ids::ObjectId;
-use jetstream_core::model::prospect::ProspectObject;
+use jetstream_core::model::prospect::{Prospect, ProspectObject};
 use jetstream_core::model::{PropertyId, Scalar};
 use serde_json::Value as Json;
 
@@ -107,6 +107,11 @@ pub(super) fn object<'v>(object: Option<ProspectObject<'v>>) -> Box<dyn Val + 'v
     }
 }
 
+/// All objects, by uuid.
+pub(super) fn all<'v>(objects: &'v Prospect<'v>) -> Box<dyn Val + 'v> {
+    Box::new(All(objects))
+}
+
 /// What an object says under a name; `None` if its model has no such property.
 pub(super) fn field<'b, 'v>(object: ProspectObject<'v>, name: &str) -> Option<CowVal<'b, 'v>> {
     if let Some((property, _)) = object.definition().find(name) {
@@ -197,6 +202,58 @@ impl Indexer for Seen<'_> {
         let name = index.downcast_ref::<CelString<'_>>().map(|name| name.inner().to_owned());
         let name = name.unwrap_or_default();
         field(self.0, &name).ok_or_else(|| ExecutionError::NoSuchKey(name.into()))
+    }
+
+    fn steal<'w>(self: Box<Self>, index: &dyn Val) -> Result<Box<dyn Val + 'w>, ExecutionError>
+    where
+        Self: 'w,
+    {
+        self.get(index).map(CowVal::into_owned)
+    }
+}
+
+/// The objects of a scope, of which one is looked up when it is asked for.
+#[derive(Debug, Clone, Copy)]
+struct All<'v>(&'v Prospect<'v>);
+
+static ALL: Type = Type::new_unspecified_type("jetstream.Objects");
+
+impl Val for All<'_> {
+    fn get_type(&self) -> &Type {
+        &ALL
+    }
+
+    fn cel_type() -> &'static Type {
+        &ALL
+    }
+
+    fn as_indexer<'b, 'w>(&'b self) -> Option<&'b (dyn Indexer + 'w)>
+    where
+        Self: 'w,
+    {
+        Some(self)
+    }
+
+    fn equals(&self, _: &dyn Val) -> bool {
+        false
+    }
+
+    fn clone_as_boxed<'w>(&self) -> Box<dyn Val + 'w>
+    where
+        Self: 'w,
+    {
+        Box::new(*self)
+    }
+}
+
+impl Indexer for All<'_> {
+    fn get<'b, 'w>(&'b self, index: &dyn Val) -> Result<CowVal<'b, 'w>, ExecutionError>
+    where
+        Self: 'w,
+    {
+        let uuid = index.downcast_ref::<CelString<'_>>();
+        let id = uuid.and_then(|uuid| uuid.inner().to_lowercase().parse::<ObjectId>().ok());
+        Ok(CowVal::Owned(object(id.and_then(|id| self.0.object(id)))))
     }
 
     fn steal<'w>(self: Box<Self>, index: &dyn Val) -> Result<Box<dyn Val + 'w>, ExecutionError>

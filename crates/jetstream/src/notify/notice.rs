@@ -149,7 +149,11 @@ impl<'a> Batch<'a> {
         print::unsigned(text, commit.revision.0);
         text.push_str(",\"time\":");
         time(text, commit.time);
-        if let Some(origin) = commit.origin {
+        if let Some(author) = &commit.author {
+            text.push_str(",\"author\":");
+            print::string(text, author);
+        }
+        if let Some(origin) = commit.origin.filter(|origin| !origin.is_request()) {
             text.push_str(",\"session\":");
             print::unsigned(text, origin.session.0);
             text.push_str(",\"message\":");

@@ -5,11 +5,13 @@ use jetstream_core::limits::Limits;
 use jetstream_core::model::{ErrorCode, ModelId, Rejection, Schema};
 use jetstream_core::wire::change_set::Typing;
 use jetstream_core::wire::message::Dialect;
+use jetstream_core::wire::update::Update;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{FragmentVerdict, Verdict};
 use crate::http::Answer;
+use crate::scope::new_object_id;
 
 /// What is needed to read the answer.
 pub(super) struct Asked<'a> {
@@ -28,6 +30,8 @@ pub(super) struct Asked<'a> {
 struct Said {
     error: Option<Refusal>,
     fragments: Option<Vec<SaidOfFragment>>,
+    #[serde(default)]
+    updates: Vec<Box<RawValue>>,
 }
 
 #[derive(Deserialize)]
@@ -60,8 +64,13 @@ impl Asked<'_> {
         match said(answer) {
             Err(why) if accepted => Err(why),
             Ok(Said { error: Some(refusal), .. }) => Ok(Verdict::Refuse(self.rejection(refusal))),
-            Ok(Said { fragments: Some(said), .. }) if accepted => self.each(said),
-            _ if accepted => Ok(Verdict::ACCEPT),
+            Ok(Said { fragments, updates, .. }) if accepted => {
+                let verdicts = self.each(fragments.unwrap_or_default())?;
+                if updates.is_empty() {
+                    return Ok(Verdict::Accept(verdicts));
+                }
+                Ok(Verdict::AcceptAnd(verdicts, self.updates(&updates)?))
+            }
             _ => Ok(Verdict::Refuse(Rejection::new(
                 self.refused,
                 "the service does not accept this",
@@ -69,13 +78,24 @@ impl Asked<'_> {
         }
     }
 
-    fn each(&self, said: Vec<SaidOfFragment>) -> Result<Verdict, String> {
+    fn each(&self, said: Vec<SaidOfFragment>) -> Result<Vec<FragmentVerdict>, String> {
         if said.len() > self.models.len() {
             return Err("it speaks of more fragments than there are".to_owned());
         }
         let verdicts =
             said.into_iter().zip(self.models).map(|(said, model)| self.one(said, *model));
-        verdicts.collect::<Result<_, _>>().map(Verdict::Accept)
+        verdicts.collect()
+    }
+
+    fn updates(&self, updates: &[Box<RawValue>]) -> Result<Vec<Update>, String> {
+        if updates.len() > UPDATES_MAX {
+            return Err(format!("it has more than {UPDATES_MAX} updates"));
+        }
+        let update = |text: &RawValue| {
+            let update = Update::parse(text.get()).map_err(|rejection| rejection.message)?;
+            Ok(update.with_ids(&mut new_object_id))
+        };
+        updates.iter().map(|text| update(text)).collect()
     }
 
     fn one(&self, said: SaidOfFragment, model: ModelId) -> Result<FragmentVerdict, String> {
@@ -90,14 +110,26 @@ impl Asked<'_> {
     }
 
     fn rejection(&self, refusal: Refusal) -> Rejection {
-        let message: String = refusal.message.chars().take(MESSAGE_CHARS_MAX).collect();
-        match refusal.kind {
+        refusal.rejection(self.refused)
+    }
+}
+
+impl Refusal {
+    /// As a client is told it; `otherwise` is its type if it has none.
+    fn rejection(self, otherwise: ErrorCode) -> Rejection {
+        let message: String = self.message.chars().take(MESSAGE_CHARS_MAX).collect();
+        match self.kind {
             Some(kind) => {
                 Rejection::with_type(kind.chars().take(TYPE_CHARS_MAX).collect::<String>(), message)
             }
-            None => Rejection::new(self.refused, message),
+            None => Rejection::new(otherwise, message),
         }
     }
+}
+
+/// The refusal that an answer holds, if it holds one.
+pub(crate) fn refusal_of(answer: &Answer, otherwise: ErrorCode) -> Option<Rejection> {
+    said(answer).ok()?.error.map(|refusal| refusal.rejection(otherwise))
 }
 
 /// A body that is no JSON means nothing; one that claims to be must be.
@@ -112,6 +144,9 @@ fn said(answer: &Answer) -> Result<Said, String> {
     }
     serde_json::from_slice(&answer.body).map_err(|error| format!("its body is wrong: {error}"))
 }
+
+/// More updates are nothing that a service has to say of one ChangeSet.
+const UPDATES_MAX: usize = 100;
 
 /// A refusal goes to a person; longer texts are cut off.
 const MESSAGE_CHARS_MAX: usize = 1_000;
@@ -177,6 +212,8 @@ mod tests {
             (200, r#"{"fragments": [{"modifications": {"x": "five"}}]}"#),
             (200, r#"{"fragments": [{"modifications": {"y": 5}}]}"#),
             (200, r#"{"error": "no"}"#),
+            (200, r#"{"updates": [{"update": {"$turn": {"x": 1}}}]}"#),
+            (200, r#"{"updates": 5}"#),
         ] {
             assert!(verdict(status, body).is_err(), "{status} {body}");
         }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use ::http::StatusCode;
 use jetstream_core::limits::Limits;
 use jetstream_core::model::{ErrorCode, ModelId};
-use uuid::Builder;
 
 use super::answer::Asked;
 use super::{Action, ActionCall, RequestTemplate, Verdict};
@@ -17,7 +16,8 @@ use crate::http::Service;
 ///
 /// A status of success accepts, 400 to 499 refuses; anything else, an answer that makes no sense, and no
 /// answer are `procedure-failed`. The body may say more: `{"error": {"message", "type"}}` refuses the whole,
-/// `{"fragments": [{}, {"error": …}, {"modifications": {…}}]}` speaks of the fragments one by one.
+/// `{"fragments": [{}, {"error": …}, {"modifications": {…}}]}` speaks of the fragments one by one, and
+/// `{"updates": [{"query": …, "update": …}]}` follow what is applied as the application's own.
 #[derive(Debug, Clone)]
 pub struct HttpAction {
     service: Arc<Service>,
@@ -43,7 +43,7 @@ impl HttpAction {
 impl Action for HttpAction {
     fn decide(&self, call: &ActionCall<'_>) -> BoxFuture<'static, Verdict> {
         let scope = call.scope().clone();
-        let outgoing = match self.request.fill(call, &new_key()) {
+        let outgoing = match self.request.fill(call) {
             Ok(outgoing) => outgoing,
             Err(error) => {
                 tracing::warn!(%scope, %error, "no request can be made of a change set");
@@ -53,8 +53,8 @@ impl Action for HttpAction {
         let schema = call.graph().schema().clone();
         let models: Vec<ModelId> = call.fragments().iter().map(|fragment| fragment.model).collect();
         let refused = match call.procedure() {
-            Some(_) => ErrorCode::ProcedureFailed,
-            None => ErrorCode::ValidationFailed,
+            Some(_) if !call.is_write() => ErrorCode::ProcedureFailed,
+            _ => ErrorCode::ValidationFailed,
         };
         let Self { service, success, limits, .. } = self.clone();
         Box::pin(async move {
@@ -75,11 +75,4 @@ impl Action for HttpAction {
             })
         })
     }
-}
-
-/// What a service knows a call by, however often it is repeated.
-fn new_key() -> String {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).expect("the system has a source of randomness");
-    Builder::from_random_bytes(bytes).into_uuid().to_string()
 }

@@ -42,16 +42,20 @@
 
 mod answer;
 mod http;
+mod key;
 mod template;
 
+use std::collections::BTreeMap;
 use std::future::Future;
 
-use jetstream_core::ids::ScopeName;
+use jetstream_core::ids::{Revision, ScopeName};
 use jetstream_core::model::{Fragment, Graph, ProcedureName, Scalar, Value};
+use jetstream_core::scope::access::ScopeFacts;
 
 use crate::future::BoxFuture;
 use crate::server::SessionInfo;
 
+pub(crate) use answer::refusal_of;
 pub use http::HttpAction;
 pub use template::{BodyTemplate, RequestTemplate, TemplateError, UrlTemplate};
 
@@ -82,7 +86,7 @@ where
 /// A ChangeSet that somebody has to decide about, and where it happens.
 #[derive(Debug)]
 pub struct ActionCall<'a> {
-    pub(crate) scope: &'a ScopeName,
+    pub(crate) scope: &'a ScopeFacts,
     pub(crate) graph: &'a Graph,
     pub(crate) session: Option<&'a SessionInfo>,
     pub(crate) call: &'a Call,
@@ -91,7 +95,28 @@ pub struct ActionCall<'a> {
 impl ActionCall<'_> {
     /// The scope's name.
     pub const fn scope(&self) -> &ScopeName {
-        self.scope
+        &self.scope.name
+    }
+
+    /// What the parameters of its family's name stand for: `id` in `boards/{id}`.
+    pub const fn params(&self) -> &BTreeMap<String, String> {
+        &self.scope.params
+    }
+
+    /// What this ChangeSet is known by: the same when it comes again after a crash that took its answer with it.
+    /// Whoever has carried it out already says so again.
+    pub fn key(&self) -> String {
+        key::of(self.scope(), self.call)
+    }
+
+    /// Whether it is to be written through: accepted, it is committed.
+    pub const fn is_write(&self) -> bool {
+        self.call.write
+    }
+
+    /// The scope's revision.
+    pub const fn revision(&self) -> Revision {
+        self.call.revision
     }
 
     /// The objects as they are, without the ChangeSet.

@@ -4,9 +4,9 @@ use std::fmt;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
-use jetstream_core::ids::ScopeName;
 use jetstream_core::model::prospect::Prospect;
 use jetstream_core::model::{Fragment, ModelId, ProcedureName, Schema};
+use jetstream_core::scope::access::ScopeFacts;
 use jetstream_core::wire::encode;
 use jetstream_core::wire::message::Dialect;
 use serde_json::{Map, Value as Json, json};
@@ -171,14 +171,21 @@ impl BodyTemplate {
 }
 
 impl RequestTemplate {
-    /// What expressions may name: `root`, `incoming`, `scope`, `session`, `procedure`.
+    /// What expressions about a ChangeSet may name: `root`, `objects`, `incoming`, `scope`, `session`,
+    /// `procedure`.
     pub fn environment(schema: std::sync::Arc<Schema>, root: Option<ModelId>) -> Environment {
         Environment::new(schema)
             .with("root", root.map_or(Kind::Any, Kind::Object))
+            .with("objects", Kind::Map)
             .with("incoming", Kind::Map)
             .with("scope", Kind::Map)
             .with("session", Kind::Map)
             .with("procedure", Kind::Text)
+    }
+
+    /// What expressions about a scope that is not there yet may name: `scope`.
+    pub fn environment_of_scope(schema: std::sync::Arc<Schema>) -> Environment {
+        Environment::new(schema).with("scope", Kind::Map)
     }
 
     /// The request for a ChangeSet.
@@ -186,27 +193,50 @@ impl RequestTemplate {
     /// # Errors
     ///
     /// An expression has no value that fits its place.
-    pub fn fill(&self, call: &ActionCall<'_>, key: &str) -> Result<Outgoing, TemplateError> {
+    pub fn fill(&self, call: &ActionCall<'_>) -> Result<Outgoing, TemplateError> {
         let prospect = Prospect::present(call.graph());
         let fragments = fragments(call.graph().schema(), call.fragments());
         let incoming = Constant::new(&incoming(&fragments));
-        let scope = Constant::new(&scope(call.scope()));
+        let scope = Constant::new(&scope(call.scope));
         let session = Constant::new(&session(call.session()));
         let procedure = call.procedure().map_or("", ProcedureName::as_str);
         let procedure = Constant::new(&json!(procedure));
         let mut bindings = Bindings::new();
         bindings.object("root", Some(prospect.root()));
+        bindings.all("objects", &prospect);
         bindings.constant("incoming", &incoming);
         bindings.constant("scope", &scope);
         bindings.constant("session", &session);
         bindings.constant("procedure", &procedure);
+        self.request(&bindings, Some(&call.key()), || whole(call, fragments))
+    }
+
+    /// The request for what a scope begins with.
+    ///
+    /// # Errors
+    ///
+    /// As [`fill`](Self::fill).
+    pub fn fill_for_scope(&self, facts: &ScopeFacts) -> Result<Outgoing, TemplateError> {
+        let facts = scope(facts);
+        let scope = Constant::new(&facts);
+        let mut bindings = Bindings::new();
+        bindings.constant("scope", &scope);
+        self.request(&bindings, None, || json!({ "scope": facts }))
+    }
+
+    /// `key`: what the call is known by. `whole`: what is said if nothing in particular is.
+    fn request(
+        &self,
+        bindings: &Bindings<'_>,
+        key: Option<&str>,
+        whole: impl FnOnce() -> Json,
+    ) -> Result<Outgoing, TemplateError> {
         let body = match &self.body {
-            Some(body) => Some(body.fill(&bindings)?),
-            None if self.has_body() => Some(whole(call, fragments)),
-            None => None,
+            Some(body) => Some(body.fill(bindings)?),
+            None => self.has_body().then(whole),
         };
-        let url = self.url.fill(&bindings)?;
-        let headers = self.headers(&bindings, body.is_some(), key)?;
+        let url = self.url.fill(bindings)?;
+        let headers = self.headers(bindings, body.is_some(), key)?;
         let body = body.map(|body| Bytes::from(body.to_string()));
         let (method, repeatable) = (self.method.clone(), self.repeatable);
         Ok(Outgoing { method, url, headers, body, repeatable })
@@ -220,14 +250,14 @@ impl RequestTemplate {
         &self,
         bindings: &Bindings<'_>,
         has_body: bool,
-        key: &str,
+        key: Option<&str>,
     ) -> Result<HeaderMap, TemplateError> {
         let mut headers = HeaderMap::new();
         if has_body {
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
         if !self.method.is_safe()
-            && let Ok(key) = HeaderValue::from_str(key)
+            && let Some(Ok(key)) = key.map(HeaderValue::from_str)
         {
             headers.insert(HeaderName::from_static("idempotency-key"), key);
         }
@@ -247,10 +277,11 @@ impl RequestTemplate {
 fn whole(call: &ActionCall<'_>, fragments: Json) -> Json {
     json!({
         "scope": call.scope().as_str(),
-        "session": session(call.session()),
+        "session": told(call.session()),
         "procedure": call.procedure().map(ProcedureName::as_str),
         "atomic": call.is_atomic(),
         "rootUUID": call.graph().root(),
+        "revision": call.revision(),
         "fragments": fragments,
     })
 }
@@ -278,15 +309,28 @@ fn incoming(fragments: &Json) -> Json {
     Json::Object(models)
 }
 
-fn scope(name: &ScopeName) -> Json {
-    json!({ "name": name.as_str() })
+fn scope(facts: &ScopeFacts) -> Json {
+    json!({ "name": facts.name.as_str(), "params": facts.params })
 }
 
 fn session(session: Option<&SessionInfo>) -> Json {
-    match session {
-        Some(session) => json!({ "id": session.id(), "params": session.params() }),
-        None => json!({}),
-    }
+    let Some(session) = session else { return json!({}) };
+    // As access rules know it, with what they do not know beside it.
+    let mut said = session.claims().entries().clone();
+    let (claims, id, params) = (Json::from(said.clone()), json!(session.id()), session.params());
+    said.extend([
+        ("claims".to_owned(), claims),
+        ("id".to_owned(), id),
+        ("params".to_owned(), Json::from(params.clone())),
+    ]);
+    Json::Object(said)
+}
+
+/// A session for services that are told everything: each thing once.
+fn told(session: Option<&SessionInfo>) -> Json {
+    let Some(session) = session else { return json!({}) };
+    let claims = session.claims();
+    json!({ "id": session.id(), "params": session.params(), "claims": claims.entries() })
 }
 
 /// As it was written.

@@ -1,23 +1,26 @@
 //! How a scope is made.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use jetstream_core::ids::ScopeName;
 use jetstream_core::limits::Limits;
 use jetstream_core::model::{Graph, ProcedureName};
 use jetstream_core::scope::access::{AccessPolicy, ScopeFacts};
-use jetstream_core::scope::{Access, Options, Procedure, Visible};
+use jetstream_core::scope::{Access, Options, Procedure, Visible, WriteOrder};
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, mpsc, watch};
 
+use super::beginning::Beginning;
 use super::calls::Actions;
 use super::outdated::Outdated;
 use super::room::{Occupied, Room};
 use super::store::Store;
 use super::task::{Idle, ScopeTask};
 use super::{Phase, Scope, Shared, Status};
+use crate::load::Loader;
 use crate::metrics::Metrics;
 use crate::notify::Notifier;
 use crate::procedure::Action;
@@ -35,6 +38,8 @@ pub struct ScopeBuilder {
     idle: Option<Idle>,
     room: Option<Arc<Room>>,
     notifiers: Vec<Notifier>,
+    loader: Option<Arc<dyn Loader>>,
+    params: BTreeMap<String, String>,
 }
 
 impl ScopeBuilder {
@@ -42,8 +47,21 @@ impl ScopeBuilder {
         let (options, metrics) = (Options::default(), Metrics::process());
         let actions = Actions::default();
         let (storage, evolution, idle, room) = (None, None, None, None);
-        let notifiers = Vec::new();
-        Self { name, graph, options, actions, storage, evolution, metrics, idle, room, notifiers }
+        let (notifiers, loader, params) = (Vec::new(), None, BTreeMap::new());
+        Self {
+            name,
+            graph,
+            options,
+            actions,
+            storage,
+            evolution,
+            metrics,
+            idle,
+            room,
+            notifiers,
+            loader,
+            params,
+        }
     }
 
     /// The bounds of this scope: members, objects, sizes, waiting requests.
@@ -76,6 +94,31 @@ impl ScopeBuilder {
     pub fn validate(mut self, action: impl Action) -> Self {
         self.options.validate = true;
         self.actions.validate = Some(Arc::new(action));
+        self
+    }
+
+    /// Who takes every ChangeSet of a client before it is committed, and has the say: what it refuses is refused.
+    /// It is asked after whoever else decides, about what came of that. What leaves with its session, and the
+    /// application's own changes, it is not asked about.
+    #[must_use]
+    pub fn write(mut self, order: WriteOrder, action: impl Action) -> Self {
+        self.options.write = Some(order);
+        self.actions.write = Some(Arc::new(action));
+        self
+    }
+
+    /// Who gives what the scope begins with, if its store has nothing of it; the given graph says only what the
+    /// models are then. Whoever fetches the scope waits for [`Scope::ready`] before that.
+    #[must_use]
+    pub fn load(mut self, loader: impl Loader) -> Self {
+        self.loader = Some(Arc::new(loader));
+        self
+    }
+
+    /// What the parameters of its family's name stand for: `id` in `boards/{id}`.
+    #[must_use]
+    pub fn params(mut self, params: BTreeMap<String, String>) -> Self {
+        self.params = params;
         self
     }
 
@@ -148,7 +191,7 @@ impl ScopeBuilder {
             let (rules, scope) =
                 access.map_or((None, None), |access| (Some(access.policy), Some(access.scope)));
             self.options.access = Outdated::over(rules, evolution).map(|policy| {
-                let facts = || ScopeFacts { name: self.name.clone(), params: BTreeMap::new() };
+                let facts = || ScopeFacts { name: self.name.clone(), params: self.params.clone() };
                 Access { policy, scope: scope.unwrap_or_else(|| Arc::new(facts())) }
             });
         }
@@ -161,8 +204,11 @@ impl ScopeBuilder {
         let evolution = evolution.unwrap_or_else(|| Arc::new(Evolution::only(schema.clone())));
         let key = Arc::new(StoredScope::evolving(self.name.clone(), evolution));
         let log = self.storage.map(|storage| (storage, key));
+        let facts = Arc::new(ScopeFacts { name: self.name.clone(), params: self.params });
         let status = Arc::new(Status {
             name: self.name,
+            facts: facts.clone(),
+            refused: OnceLock::new(),
             schema,
             log: log.clone(),
             access: self.options.access.clone(),
@@ -173,9 +219,11 @@ impl ScopeBuilder {
             members_max: limits.members_max,
             occupied: Occupied::of(self.room),
         });
+        let time_limit = Duration::from_millis(limits.procedure_timeout_ms);
+        let beginning = Beginning { graph: self.graph, loader: self.loader, facts, time_limit };
         let task = ScopeTask::new(
             (status.clone(), requests, phase),
-            (self.graph, self.options, self.actions),
+            (beginning, self.options, self.actions),
             log.map(|log| Store::new(log, self.notifiers)),
             self.metrics,
             self.idle,

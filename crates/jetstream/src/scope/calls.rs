@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use jetstream_core::ids::{ScopeName, Ticket};
+use jetstream_core::ids::Ticket;
 use jetstream_core::model::{Graph, ProcedureName};
+use jetstream_core::scope::access::ScopeFacts;
 use jetstream_core::scope::{Call, Verdict};
 use tokio::task::{Id, JoinSet};
 use tokio::time::timeout;
@@ -23,6 +24,8 @@ pub(super) struct Actions {
     pub(super) procedures: BTreeMap<ProcedureName, Arc<dyn Action>>,
     /// About all other ChangeSets.
     pub(super) validate: Option<Arc<dyn Action>>,
+    /// Who takes all ChangeSets before they are committed.
+    pub(super) write: Option<Arc<dyn Action>>,
 }
 
 /// The calls of one scope that are out.
@@ -53,13 +56,14 @@ impl Calls {
     /// Asks whoever decides about this.
     pub(super) fn ask(
         &mut self,
-        scope: &ScopeName,
+        scope: &ScopeFacts,
         graph: &Graph,
         session: Option<&SessionInfo>,
         call: &Call,
     ) {
         self.metrics.procedure_calls.inc();
         let action = match &call.procedure {
+            _ if call.write => self.actions.write.as_ref(),
             Some(name) => self.actions.procedures.get(name),
             None => self.actions.validate.as_ref(),
         };

@@ -6,6 +6,7 @@
 //! - `task`: moves requests into the machine ([`jetstream_core::scope`]) and its outputs to where they
 //!   belong.
 
+mod beginning;
 mod builder;
 mod calls;
 mod changes;
@@ -25,7 +26,7 @@ mod tests;
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
 use jetstream_core::ids::{
     MemberId, MessageIndex, ObjectId, Revision, ScopeIndex, ScopeName, SessionId,
@@ -33,6 +34,7 @@ use jetstream_core::ids::{
 use jetstream_core::limits::Limit;
 use jetstream_core::model::prospect::Prospect;
 use jetstream_core::model::{ChangeSet, Graph, Rejection, Schema};
+use jetstream_core::scope::access::ScopeFacts;
 use jetstream_core::scope::{Access, Claims, Outcome, Scope as Machine, Terms};
 use jetstream_core::session::Delivery;
 use jetstream_core::time::Now;
@@ -105,6 +107,10 @@ struct Shared {
 /// What handles and the task both know. The task must not hold a handle, or the scope would never end.
 struct Status {
     name: ScopeName,
+    /// The same, with what its family's parameters stand for.
+    facts: Arc<ScopeFacts>,
+    /// Why it did not begin, if somebody said so.
+    refused: OnceLock<Rejection>,
     schema: Arc<Schema>,
     /// Who may do what.
     access: Option<Access>,
@@ -207,6 +213,9 @@ pub enum ScopeError {
     /// It was closed, or failed.
     #[error("the scope {0:?} is closed")]
     Closed(ScopeName),
+    /// Whoever has what it begins with did not give it.
+    #[error("{}", .0.message)]
+    Refused(Rejection),
     /// The given function panicked; the scope goes on as it was.
     #[error("the function panicked: {0}")]
     Panicked(String),
@@ -454,7 +463,10 @@ impl Scope {
     }
 
     fn closed(&self) -> ScopeError {
-        ScopeError::Closed(self.name().clone())
+        match self.0.status.refused.get() {
+            Some(refusal) => ScopeError::Refused(refusal.clone()),
+            None => ScopeError::Closed(self.name().clone()),
+        }
     }
 
     /// Puts a request into the mailbox if it has room, or gives it back.

@@ -85,7 +85,9 @@ impl From<OpenError> for Rejection {
     fn from(error: OpenError) -> Self {
         match error {
             OpenError::Unknown(_) => Self::message("No such scope"),
-            OpenError::Refused(rejection) => rejection,
+            OpenError::Refused(rejection) | OpenError::Failed(ScopeError::Refused(rejection)) => {
+                rejection
+            }
             OpenError::Failed(_) => Self::new(ErrorCode::Internal, "the scope cannot be opened"),
         }
     }
@@ -245,6 +247,7 @@ impl Scopes {
         let mut builder = Scope::builder(asked.name.clone(), graph)
             .limits(rule.options.limits.clone())
             .visible(rule.options.visible)
+            .params(asked.parameters.iter().cloned().collect())
             .metrics(inner.metrics.clone());
         for (name, procedure) in &rule.options.procedures {
             builder = builder.procedure(name.clone(), procedure.clone());

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use jetstream_core::ids::{Position, Revision, SharedText};
-use jetstream_core::model::Graph;
 use jetstream_core::scope::{Entry, Restored};
 use jetstream_core::time::Timestamp;
 use tokio::sync::watch;
 
 use super::Log;
+use super::beginning::{BeginError, Beginning};
 use crate::clock;
 use crate::future::BoxFuture;
 use crate::notify::Notifier;
@@ -71,8 +71,8 @@ impl Store {
     /// What is stored; or `beginning`, which is stored then.
     pub(super) async fn load(
         &mut self,
-        beginning: Option<Graph>,
-    ) -> Result<Restored, StorageError> {
+        beginning: Option<Beginning>,
+    ) -> Result<Restored, BeginError> {
         let restored = self.restore(beginning).await?;
         // Before there can be a commit that they would not know of.
         for notifier in &self.notifiers {
@@ -81,10 +81,11 @@ impl Store {
         Ok(restored)
     }
 
-    async fn restore(&mut self, beginning: Option<Graph>) -> Result<Restored, StorageError> {
+    async fn restore(&mut self, beginning: Option<Beginning>) -> Result<Restored, BeginError> {
         let stored = self.storage.load(&self.key).await?;
         let Some(stored) = stored else {
             let beginning = beginning.ok_or_else(|| StorageError::unknown(&self.key.name))?;
+            let beginning = beginning.graph().await?;
             let snapshot = Snapshot::of(&beginning, Revision(0), clock::now().wall);
             self.storage.compact(&self.key, snapshot).await?;
             return Ok(Restored::new(beginning));

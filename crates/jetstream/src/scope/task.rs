@@ -18,7 +18,7 @@ use std::time::Duration;
 use jetstream_core::ids::{
     MemberId, MessageIndex, Position, Revision, ScopeIndex, SessionId, Ticket,
 };
-use jetstream_core::model::{ChangeSet, ErrorCode, Graph, Rejection};
+use jetstream_core::model::{ChangeSet, ErrorCode, Rejection};
 use jetstream_core::scope::{
     self as core, Call, Claims, Input, Options, Output, REPAIR_DELAY_MS, Restored, STATE_KEPT_MS,
     STATE_STEP_BYTES, Terms, Verdict,
@@ -29,6 +29,7 @@ use jetstream_core::wire::message::Dialect;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+use super::beginning::{BeginError, Beginning};
 use super::calls::{Actions, Calls};
 use super::handout;
 use super::outdated::with_models;
@@ -38,15 +39,14 @@ use super::{Answer, Joining, LookAt, Phase, Recipient, Request, ScopeError, Stat
 use crate::clock;
 use crate::future::{catch_panic, panic_text};
 use crate::metrics::{Counted, Metrics};
-use crate::storage::StorageError;
 
 /// Owns a scope.
 pub(super) struct ScopeTask {
     status: Arc<Status>,
     requests: mpsc::Receiver<Request>,
     phase: watch::Sender<Phase>,
-    /// The graph to begin with, until the state is loaded.
-    beginning: Option<Graph>,
+    /// What to begin with, until the state is loaded.
+    beginning: Option<Beginning>,
     options: Options,
     store: Option<Store>,
     metrics: Metrics,
@@ -115,7 +115,7 @@ enum Event {
 impl ScopeTask {
     pub(super) fn new(
         (status, requests, phase): (Arc<Status>, mpsc::Receiver<Request>, watch::Sender<Phase>),
-        (graph, options, actions): (Graph, Options, Actions),
+        (beginning, options, actions): (Beginning, Options, Actions),
         store: Option<Store>,
         metrics: Metrics,
         idle: Option<Idle>,
@@ -133,7 +133,7 @@ impl ScopeTask {
             status,
             requests,
             phase,
-            beginning: Some(graph),
+            beginning: Some(beginning),
             store,
             metrics,
             idle,
@@ -160,6 +160,10 @@ impl ScopeTask {
         let name = self.status.name.clone();
         match catch_panic(self.run()).await {
             Ok(Ok(())) => tracing::debug!(scope = %name, "scope ended"),
+            Ok(Err(BeginError::Refused(refusal))) => {
+                tracing::debug!(scope = %name, why = %refusal.message, "scope was not loaded");
+                let _ = self.status.refused.set(refusal);
+            }
             Ok(Err(error)) => {
                 self.metrics.scopes_failed.inc();
                 tracing::error!(scope = %name, %error, "scope failed");
@@ -173,7 +177,7 @@ impl ScopeTask {
         self.part();
     }
 
-    async fn run(&mut self) -> Result<(), StorageError> {
+    async fn run(&mut self) -> Result<(), BeginError> {
         let mut scope = self.load().await?;
         self.phase.send_replace(Phase::Running);
         loop {
@@ -211,11 +215,11 @@ impl ScopeTask {
     }
 
     /// The machine with what the store has, or with the graph that the scope was made with.
-    async fn load(&mut self) -> Result<core::Scope, StorageError> {
+    async fn load(&mut self) -> Result<core::Scope, BeginError> {
         let beginning = self.beginning.take();
         let restored = match &mut self.store {
             Some(store) => store.load(beginning).await?,
-            None => Restored::new(beginning.expect("a task begins once")),
+            None => Restored::new(beginning.expect("a task begins once").graph().await?),
         };
         self.status.revision.store(restored.revision.0, Ordering::Release);
         let life = getrandom::u64().expect("the system has a source of randomness");
@@ -227,11 +231,7 @@ impl ScopeTask {
 
     /// Begins anew with what is stored, when something could not be. Members stay: they are told what
     /// became of their ChangeSets, and then the state as it is.
-    async fn rebuild(
-        &mut self,
-        scope: core::Scope,
-        why: &str,
-    ) -> Result<core::Scope, StorageError> {
+    async fn rebuild(&mut self, scope: core::Scope, why: &str) -> Result<core::Scope, BeginError> {
         self.metrics.scopes_rebuilt.inc();
         tracing::error!(scope = %self.status.name, why, "refuses what is not stored, begins anew");
         let now = clock::now();
@@ -259,7 +259,7 @@ impl ScopeTask {
         &mut self,
         mut scope: core::Scope,
         panic: &str,
-    ) -> Result<core::Scope, StorageError> {
+    ) -> Result<core::Scope, BeginError> {
         self.outputs.clear();
         if let Some((member, message, fragments)) = self.judging.take() {
             let error = Rejection::new(ErrorCode::Internal, "the server has made a mistake");
@@ -428,7 +428,7 @@ impl ScopeTask {
         for call in self.questions.drain(..) {
             let member = self.members.get(&call.member);
             let session = member.and_then(|member| member.recipient.session());
-            self.calls.ask(&self.status.name, scope.graph(), session, &call);
+            self.calls.ask(&self.status.facts, scope.graph(), session, &call);
         }
     }
 

@@ -1,4 +1,5 @@
-//! A service that is told of changes, by a server that is killed meanwhile; and what an operator sees of it.
+//! Services that are told of changes, or have to take them, by a server that is killed meanwhile; and what an
+//! operator sees of it.
 
 use std::path::Path;
 
@@ -6,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::peer::Peer;
 use super::process::{Ended, Serving, folder, jetstream, run};
-use super::service::Service;
+use super::service::{SILENT, Service};
 
 const CONFIG: &str = r#"
 listen = "127.0.0.1:0"
@@ -47,7 +48,7 @@ fn said(folder: &Path, arguments: &[&str]) -> String {
 /// The next thing that the service is told. What it takes follows on what it has; what it has already is left out,
 /// as it would do.
 fn takes(service: &Service, known: &mut u64) {
-    let (status, told) = service.told();
+    let (status, told, _) = service.told();
     assert_eq!(told["type"], "scope.changed", "{told}");
     assert!(told["data"]["after"].as_u64().unwrap() <= *known, "a gap after {known}: {told}");
     if status == 200 {
@@ -129,4 +130,32 @@ fn an_operator_looks_after_what_a_service_did_not_take() {
     assert_eq!(said(&folder, &["drop", "--all"]), "     2  dropped\n");
     assert_eq!(said(&folder, &["list"]), "");
     assert_eq!(notify(&folder, &["retry"]).code, Some(2), "which?");
+}
+
+#[test]
+fn what_a_service_took_before_a_crash_comes_again_with_the_same_key_and_is_committed_once() {
+    let service = Service::answering(SILENT);
+    let folder = folder("write-killed");
+    let (before, _) = CONFIG.split_once("[scopes.Canvas.notify]").unwrap();
+    let write = "[scopes.Canvas.write]\nhttp = { url = \"http://127.0.0.1:PORT/\" }\n";
+    let config = format!("{before}{write}").replace("PORT", &service.port.to_string());
+    std::fs::write(folder.join("jetstream.toml"), config).unwrap();
+    let (server, address) = serve(&folder);
+    let mut peer = Peer::connect(&address);
+    let root = peer.fetch("Canvas")["rootUUID"].clone();
+    let change = json!({"type": "change", "uuid": root, "clsName": "Canvas",
+                        "properties": {"name": "taken"}});
+    peer.say_sync(json!([change]));
+    let (_, first, key) = service.told();
+    // It has taken the change, and the server dies before it hears of that.
+    server.signal("KILL");
+    server.end();
+    service.answer(200);
+    let (_server, address) = serve(&folder);
+    peer.resume(&address);
+    assert_eq!(peer.reply()["fragmentReplies"], json!([{}]));
+    let (status, again, same) = service.told();
+    assert_eq!((status, &again["fragments"], same), (200, &first["fragments"], key));
+    let history = run(jetstream(&folder, &["history", "Canvas", "--json"])).out;
+    assert_eq!(history.lines().count(), 1, "{history}");
 }

@@ -80,11 +80,30 @@ impl Peer {
         self.ask(message)["fragmentReplies"].clone()
     }
 
-    fn ask(&mut self, mut message: Value) -> Value {
+    /// Sends fragments to the session's first scope, and waits for nothing.
+    pub(crate) fn say_sync(&mut self, fragments: Value) {
+        self.say(json!({"type": "ScopeSync", "scopeIndex": 0, "fragments": fragments}));
+    }
+
+    /// The reply to the last message, whatever else comes before it.
+    pub(crate) fn reply(&mut self) -> Value {
+        loop {
+            let message = self.next();
+            if message["replyTo"] == self.index {
+                return message;
+            }
+        }
+    }
+
+    fn say(&mut self, mut message: Value) {
         self.index += 1;
         message["index"] = self.index.into();
         self.sent.push(message.clone());
         self.send(message);
+    }
+
+    fn ask(&mut self, message: Value) -> Value {
+        self.say(message);
         loop {
             let message = self.next();
             if message["replyTo"] == self.index {

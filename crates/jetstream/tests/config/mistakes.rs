@@ -38,7 +38,7 @@ error: no key \"rot\" in a scope
   |
 4 | rot = \"Canvas\"
   | ^^^
-  = did you mean \"root\"? (allowed: root, limits, visible, initial, state, validate, access and notify)
+  = did you mean \"root\"? (allowed: root, limits, visible, initial, state, validate, access, write, load and notify)
 
 error: no model \"Canvs\"
  --> jetstream.toml:5:8
@@ -504,7 +504,7 @@ fn mistakes_of_procedures() {
                 "[procedures.\"A.add\"]\nhttp = { url = \"ftp://a\", methd = \"PUT\" }",
                 &[
                     "4:16 \"ftp://a\" is no address of a web service = for example \"http://127.0.0.1:8080/canvas/{canvas}\" with params = { canvas = \"root.uuid\" }",
-                    "4:27 no key \"methd\" in an HTTP service = did you mean \"method\"? (allowed: method, params, url, headers, body, success, timeout, retry_pause, pause, retries, calls_max, failures_max and bearer_file)",
+                    "4:27 no key \"methd\" in an HTTP service = did you mean \"method\"? (allowed: method, params, url, headers, body, success, timeout, retry_pause, pause, retries, calls_max, failures_max, answer_bytes_max and bearer_file)",
                 ],
             ),
             (
@@ -592,7 +592,7 @@ fn a_mistake_in_a_setting_names_the_flag_or_the_variable() {
         (set("scopes.A.root=B"), "--set no model \"B\" = models: A"),
         (
             set("scopes.A.rot=A"),
-            "--set no key \"rot\" in a scope = did you mean \"root\"? (allowed: root, limits, visible, initial, state, validate, access and notify)",
+            "--set no key \"rot\" in a scope = did you mean \"root\"? (allowed: root, limits, visible, initial, state, validate, access, write, load and notify)",
         ),
         (set("scopes.B.root=A"), ""),
         (

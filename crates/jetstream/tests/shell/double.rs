@@ -50,6 +50,7 @@ pub(crate) struct Double {
     act: watch::Sender<Act>,
     seen: Arc<Mutex<Vec<Seen>>>,
     refused: Refused,
+    held: watch::Sender<Option<String>>,
     _running: JoinSet<()>,
 }
 
@@ -62,12 +63,14 @@ impl Double {
         let mut running = JoinSet::new();
         let (noted, refused) = (seen.clone(), Refused::default());
         let refuses = refused.clone();
+        let (held, holds) = watch::channel(None);
         running.spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
                 let (acts, seen, refused) = (acts.clone(), noted.clone(), refuses.clone());
+                let held = holds.clone();
                 let service = service_fn(move |request| {
-                    answer(request, acts.clone(), seen.clone(), refused.clone())
+                    answer(request, acts.clone(), seen.clone(), refused.clone(), held.clone())
                 });
                 connections.spawn(async move {
                     let connection = http1::Builder::new();
@@ -75,7 +78,7 @@ impl Double {
                 });
             }
         });
-        Self { port, act, seen, refused, _running: running }
+        Self { port, act, seen, refused, held, _running: running }
     }
 
     /// What it does from now on, also with those that it holds.
@@ -86,6 +89,16 @@ impl Double {
     /// Whatever else it does, it refuses requests with this text in them.
     pub(crate) fn refuse_where(&self, text: &str, status: u16) {
         *self.refused.lock() = Some((text.to_owned(), status));
+    }
+
+    /// It says nothing to requests with this text in them.
+    pub(crate) fn hold_where(&self, text: &str) {
+        self.held.send_replace(Some(text.to_owned()));
+    }
+
+    /// Those that it holds get what the others get.
+    pub(crate) fn let_go(&self) {
+        self.held.send_replace(None);
     }
 
     /// What came since the last time.
@@ -106,6 +119,7 @@ async fn answer(
     mut acts: watch::Receiver<Act>,
     seen: Arc<Mutex<Vec<Seen>>>,
     refused: Refused,
+    mut held: watch::Receiver<Option<String>>,
 ) -> Result<Response<Full<Bytes>>, Box<dyn std::error::Error + Send + Sync>> {
     let (head, body) = request.into_parts();
     let body = body.collect().await?.to_bytes();
@@ -116,13 +130,16 @@ async fn answer(
         body: serde_json::from_slice(&body).unwrap_or_default(),
         raw: body.clone(),
     });
+    let text = String::from_utf8_lossy(&body).into_owned();
+    let is_free = |held: &Option<String>| held.as_ref().is_none_or(|held| !text.contains(held));
+    drop(held.wait_for(is_free).await?);
     let act = acts.wait_for(|act| !matches!(act, Act::Hold)).await?.clone();
     let answer = |status: u16, text: String| {
         let builder = Response::builder().status(status).header("content-type", "application/json");
         builder.body(Full::from(text)).map_err(Into::into)
     };
     if let Some((text, status)) = &*refused.lock()
-        && String::from_utf8_lossy(&body).contains(text)
+        && String::from_utf8_lossy(&body).contains(text.as_str())
     {
         return answer(*status, "{}".to_owned());
     }

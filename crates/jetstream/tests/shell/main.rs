@@ -22,3 +22,4 @@ mod resume;
 mod services;
 mod slow;
 mod sync;
+mod through;

@@ -3,8 +3,10 @@
 use std::path::Path;
 
 use jetstream::config::Config;
+use jetstream::core::scope::Claims;
+use jetstream::core::wire::update::Update;
 use jetstream::transport::memory::MemoryConnector;
-use jetstream::{ConnectInfo, MemoryTransport, Metrics, Server, ServerHandle};
+use jetstream::{ConnectInfo, MemoryTransport, Metrics, Scopes, Server, ServerHandle};
 use serde_json::{Value, json};
 
 use crate::client::{Client, Line};
@@ -14,6 +16,7 @@ use crate::double::{Act, Double};
 struct World {
     service: Double,
     connector: MemoryConnector,
+    scopes: Scopes,
     _server: ServerHandle,
 }
 
@@ -41,7 +44,7 @@ constraints = [
 method = "PUT"
 url = "http://127.0.0.1:PORT/canvas/{canvas}/shapes?named={name}"
 params = { canvas = "root.uuid", name = "root.name" }
-headers = { x-scope = "scope.name" }
+headers = { x-scope = "scope.name", x-user = "session.user" }
 body = { id = "incoming.Shape.add.uuid", at = ["incoming.Shape.add.properties.x + 0.5", 7], wide = true }
 success = [200, 201]
 timeout = "5s"
@@ -63,8 +66,13 @@ impl World {
         let (transport, connector) = MemoryTransport::new();
         let metrics = Metrics::new();
         let server = Server::builder().transport(transport).metrics(metrics.clone());
-        let server = server.scopes(config.scopes(metrics)).start().await.unwrap();
-        Self { service, connector, _server: server }
+        let scopes = config.scopes(metrics);
+        let claims = json!({"user": "ann", "roles": ["editor"]});
+        let server = server.scopes(scopes.clone()).on_session(move |session| {
+            session.accept_as(Claims::new(claims.as_object().unwrap().clone()))
+        });
+        let server = server.start().await.unwrap();
+        Self { service, connector, scopes, _server: server }
     }
 
     /// A client with the canvas, and the root's uuid.
@@ -115,6 +123,7 @@ async fn a_service_is_told_what_the_configuration_says_and_its_word_counts() {
         (&seen.headers["x-scope"], seen.headers["idempotency-key"].len()),
         (&"Canvas".parse().unwrap(), 36)
     );
+    assert_eq!(seen.headers["x-user"], "ann", "as access rules know it");
 
     world.service.will(Act::Answer(409, json!({"error": {"message": "that is enough"}})));
     let other = SHAPE.replace('5', "6");
@@ -141,6 +150,7 @@ async fn a_validation_sees_every_change_and_answers_fragment_by_fragment() {
         (Some("Canvas"), Some(&*root))
     );
     assert_eq!(seen.body["fragments"][0]["properties"]["x"], 2);
+    assert_eq!(seen.body["session"]["claims"], json!({"user": "ann", "roles": ["editor"]}));
 
     world.service.will(Act::Answer(
         200,
@@ -240,4 +250,52 @@ async fn a_service_that_lies_decides_nothing() {
     world.service.will(Act::Answer(200, json!({})));
     ann.send(adding(&root, SHAPE)).await;
     assert_eq!(errors(&ann.next().await), ["", ""], "nothing of the others was applied");
+}
+
+#[tokio::test]
+async fn expressions_see_any_object_by_its_uuid_and_the_scope() {
+    let config = VALIDATION.replace(
+        "/validate\"",
+        "/validate?x={x}&of={of}\", params = { x = \"string(objects[incoming.Shape.change.uuid].x)\", \
+         of = \"scope.name\" }, method = \"GET\"",
+    );
+    let world = World::new(Double::new(Act::Answer(200, json!({}))).await, &config).await;
+    let (mut ann, _) = world.member().await;
+    let add = format!(
+        r#"{{"update": {{"$push": {{"shapes": {{"$cls": "Shape", "$uuid": "{SHAPE}", "x": 2}}}}}}}}"#
+    );
+    let canvas = world.scopes.open("Canvas").await.unwrap();
+    let added = canvas.update_by(Update::parse(&add).unwrap()).await.unwrap();
+    added.accepted().unwrap();
+    ann.next().await;
+    ann.change("Shape", SHAPE, json!({"x": 7})).await;
+    assert_eq!(errors(&ann.next().await), [""]);
+    assert_eq!(world.service.seen()[0].path, "/validate?x=2&of=Canvas", "as it is before");
+}
+
+#[tokio::test]
+async fn updates_of_a_service_reach_everybody_and_the_author() {
+    let world = World::new(Double::new(Act::Hold).await, VALIDATION).await;
+    let ((mut ann, root), (mut bo, _)) = (world.member().await, world.member().await);
+    ann.send(adding(&root, SHAPE)).await;
+    world.service.asked().await;
+    let updates = json!([
+        {"query": {"$uuid": SHAPE}, "update": {"$set": {"label": "first"}}},
+        {"update": {"$set": {"name": "one shape"}}},
+        {"update": {"$set": {"unheard": 1}}},
+    ]);
+    world.service.will(Act::Answer(200, json!({"updates": updates})));
+    assert_eq!(errors(&ann.next().await), ["", ""]);
+    assert_eq!(bo.next().await["fragments"][0]["uuid"], SHAPE);
+    for member in [&mut ann, &mut bo] {
+        assert_eq!(member.next().await["fragments"][0]["properties"], json!({"label": "first"}));
+        assert_eq!(member.next().await["fragments"][0]["properties"], json!({"name": "one shape"}));
+    }
+    world.service.will(Act::Answer(422, json!({"updates": updates})));
+    ann.change("Canvas", &root, json!({"name": "no"})).await;
+    assert_eq!(errors(&ann.next().await), ["validation-failed"], "and nothing follows");
+    let (mut cy, _) = world.member().await;
+    let state = cy.fetch("Canvas").await;
+    assert!(state["scopeIndex"].is_u64());
+    assert_eq!(cy.next().await["fragments"][0]["properties"]["name"], "one shape");
 }

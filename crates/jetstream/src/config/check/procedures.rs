@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::models::Checked;
 use super::reader::{Reader, allowed, array, boolean, string, table};
+use super::service::Usual;
 use super::{Context, service, values};
 use crate::config::mistake::Collector;
 use crate::config::tree::{Entry, Node, Value as Written, quoted};
@@ -33,7 +34,7 @@ pub(super) fn read(
     let action = http.map(|http| {
         let root = name.as_ref().and_then(|name| root_of(name, checked, scopes));
         let environment = RequestTemplate::environment(Arc::new(checked.schema.clone()), root);
-        service::read(&http.node, &checked.schema, &environment, context)
+        service::read(&http.node, &checked.schema, &environment, &Usual::default(), context)
     });
     let action = action.map_or(Some(None), |action| action.map(Some))?;
     Some(ProcedureConfig { name: name?, constraints, action })

@@ -34,6 +34,11 @@ impl<'a> Reader<'a> {
         self.table.get(key)
     }
 
+    /// The value of `key`, for a look that does not count as reading it.
+    pub(super) fn get(&self, key: &str) -> Option<&'a Entry> {
+        self.table.get(key)
+    }
+
     /// The value of `key`, which has to be there.
     pub(super) fn require(
         &mut self,

@@ -2,17 +2,20 @@
 
 use std::sync::Arc;
 
+use http::Method;
+
 use super::Context;
 use super::models::Checked;
 use super::procedures::{find_model, find_property};
 use super::reader::{Reader, string, table};
+use super::service::Usual;
 use super::{access, limits, notify, service, state, values};
 use crate::config::mistake::{Collector, Place};
 use crate::config::tree::{Entry, Node, quoted};
-use crate::config::{Initial, ScopeConfig, ServiceConfig};
+use crate::config::{Initial, ScopeConfig, ServiceConfig, WriteConfig};
 use crate::core::limits::Limits;
 use crate::core::model::Model;
-use crate::core::scope::Visible;
+use crate::core::scope::{Visible, WriteOrder};
 use crate::procedure::RequestTemplate;
 use crate::scope::{Template, TemplateError};
 
@@ -37,12 +40,22 @@ pub(super) fn read(
         Some(entry) => visible(&entry.node, &mut context.mistakes),
         None => Some(Visible::default()),
     };
+    let initial_key = ["initial", "state"].into_iter().find(|key| reader.get(key).is_some());
     let initial = initial(&mut reader, root, template.as_ref(), checked, &limits, context);
     let validate = reader.take("validate").map(|entry| validate(entry, root, checked, context));
     let rules = reader.take("access").map(|entry| match root {
         Some(root) => access::read(entry, root, checked, context),
         None => None,
     });
+    let write = reader.take("write").map(|entry| write(entry, root, checked, context));
+    let load = reader.take("load").map(|entry| load(entry, checked, context));
+    if let (Some(given), Some(entry)) = (&initial_key, reader.get("load")) {
+        context.mistakes.add_with_help(
+            entry.key_place,
+            format!("a scope that is loaded has no {}", quoted(given)),
+            "what the service gives is what it begins with",
+        );
+    }
     let told = reader.take("notify");
     let notify = told.map(|told| notify::read(told, &entry.key, context));
     reader.finish(&mut context.mistakes);
@@ -58,6 +71,8 @@ pub(super) fn read(
         validate,
         access,
         notify: notify.map_or(Some(None), |notify| notify.map(Some))?,
+        write: write.map_or(Some(None), |write| write.map(Some))?,
+        load: load.map_or(Some(None), |load| load.map(Some))?,
     })
 }
 
@@ -91,8 +106,59 @@ fn validate(
     reader.finish(&mut context.mistakes);
     let root = root.and_then(|root| checked.schema.find(root.name())).map(|(id, _)| id);
     let environment = RequestTemplate::environment(Arc::new(checked.schema.clone()), root);
-    service::read(&http?.node, &checked.schema, &environment, context)
+    service::read(&http?.node, &checked.schema, &environment, &Usual::default(), context)
 }
+
+/// Who takes ChangeSets before they are committed.
+fn write(
+    entry: &Entry,
+    root: Option<&Model>,
+    checked: &Checked,
+    context: &mut Context,
+) -> Option<WriteConfig> {
+    let mut reader =
+        Reader::open("a service that is written to", &entry.node, &mut context.mistakes)?;
+    let order = match reader.take("order") {
+        Some(entry) => order(&entry.node, &mut context.mistakes),
+        None => Some(WriteOrder::default()),
+    };
+    let http = reader.require("http", &mut context.mistakes);
+    reader.finish(&mut context.mistakes);
+    let root = root.and_then(|root| checked.schema.find(root.name())).map(|(id, _)| id);
+    let environment = RequestTemplate::environment(Arc::new(checked.schema.clone()), root);
+    let usual = Usual { repeatable: true, ..Usual::default() };
+    let http = service::read(&http?.node, &checked.schema, &environment, &usual, context);
+    Some(WriteConfig { order: order?, http: http? })
+}
+
+fn order(node: &Node, mistakes: &mut Collector) -> Option<WriteOrder> {
+    match string(node, "\"places\" or \"authors\"", mistakes)? {
+        "places" => Some(WriteOrder::Places),
+        "authors" => Some(WriteOrder::Authors),
+        other => {
+            mistakes.add_with_help(
+                node.place,
+                format!("{} is no order in which changes are written", quoted(other)),
+                "\"places\": what touches the same one after the other; \"authors\": only what one author sends",
+            );
+            None
+        }
+    }
+}
+
+/// Who gives what the scope begins with.
+fn load(entry: &Entry, checked: &Checked, context: &mut Context) -> Option<ServiceConfig> {
+    let mut reader = Reader::open("a service to load from", &entry.node, &mut context.mistakes)?;
+    let http = reader.require("http", &mut context.mistakes);
+    reader.finish(&mut context.mistakes);
+    let environment = RequestTemplate::environment_of_scope(Arc::new(checked.schema.clone()));
+    let answer_bytes_max = STATE_BYTES_MAX;
+    let usual = Usual { method: Method::GET, repeatable: true, answer_bytes_max };
+    service::read(&http?.node, &checked.schema, &environment, &usual, context)
+}
+
+/// The longest state that is loaded, in bytes, if nothing else is said: a hundred thousand objects and more.
+const STATE_BYTES_MAX: usize = 64 << 20;
 
 fn visible(node: &Node, mistakes: &mut Collector) -> Option<Visible> {
     match string(node, "\"durable\" or \"at once\"", mistakes)? {

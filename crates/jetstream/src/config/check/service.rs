@@ -18,17 +18,33 @@ use crate::http::{Service, ServiceOptions};
 use crate::metrics::Metrics;
 use crate::procedure::{BodyTemplate, RequestTemplate, UrlTemplate};
 
+/// What holds of a service where its description says nothing.
+pub(super) struct Usual {
+    pub(super) method: Method,
+    /// Whether every call may be repeated, since the service knows it by its key.
+    pub(super) repeatable: bool,
+    pub(super) answer_bytes_max: usize,
+}
+
+impl Default for Usual {
+    fn default() -> Self {
+        let answer_bytes_max = ServiceOptions::default().answer_bytes_max;
+        Self { method: Method::POST, repeatable: false, answer_bytes_max }
+    }
+}
+
 /// Reads the description of a service's calls.
 pub(super) fn read(
     node: &Node,
     schema: &Schema,
     environment: &Environment,
+    usual: &Usual,
     context: &mut Context,
 ) -> Option<ServiceConfig> {
     let mut reader = Reader::open("an HTTP service", node, &mut context.mistakes)?;
     let method = match reader.take("method") {
         Some(entry) => method(&entry.node, &mut context.mistakes),
-        None => Some(Method::POST),
+        None => Some(usual.method.clone()),
     };
     let mut expressions = Expressions { schema, environment, mistakes: &mut context.mistakes };
     let params = reader.take("params").map(|entry| expressions.named(entry, "the parameters"));
@@ -38,14 +54,21 @@ pub(super) fn read(
     let headers = header_names(headers.unwrap_or_default(), expressions.mistakes);
     let body = reader.take("body").map(|entry| expressions.body(&entry.node));
     let success = reader.take("success").map(|entry| statuses(&entry.node, expressions.mistakes));
-    let (options, retries) = options(&mut reader, ServiceOptions::default(), expressions.mistakes);
+    let answer_bytes_max = usual.answer_bytes_max;
+    let otherwise = ServiceOptions { answer_bytes_max, ..ServiceOptions::default() };
+    let (mut options, retries) = options(&mut reader, otherwise, expressions.mistakes);
+    if let Some(entry) = reader.take("answer_bytes_max")
+        && let Some(bytes) = number(&entry.node, Unit::Bytes, expressions.mistakes)
+    {
+        options.answer_bytes_max = usize::try_from(bytes).unwrap_or(usize::MAX);
+    }
     let bearer = reader.take("bearer_file").map(|entry| bearer(&entry.node, context));
     reader.finish(&mut context.mistakes);
     if let Err(error) = Service::new(options.clone(), Metrics::new()) {
         context.mistakes.add(node.place, format!("no service can be called: {error}"));
     }
     let method = method?;
-    let repeatable = method.is_idempotent() || retries;
+    let repeatable = method.is_idempotent() || retries || usual.repeatable;
     let bearer = bearer.map_or(Some(None), |bearer| bearer.map(Some))?;
     let body = body.map_or(Some(None), |body| body.map(Some))?;
     let success = success.map_or(Some(Vec::new()), |success| success)?;
@@ -260,6 +283,6 @@ impl Expressions<'_> {
 
     /// In the place of one that is wrong, so that the rest is looked at.
     fn any(&self) -> Option<Expression> {
-        Expression::compile("procedure", self.environment).ok()
+        Expression::compile("scope", self.environment).ok()
     }
 }

@@ -94,12 +94,18 @@ impl ScopeTask {
     }
 
     fn answer(&mut self, ticket: Ticket, revision: Revision, outcome: Outcome) {
-        let is_accepted = match &outcome {
-            Outcome::Judged { replies, .. } => replies.iter().all(Result::is_ok),
-            _ => false,
+        let refused = match &outcome {
+            Outcome::Judged { replies, .. } | Outcome::NotSaved { replies, .. } => {
+                replies.iter().find_map(|reply| Some(reply.as_ref().err()?.message.clone()))
+            }
+            Outcome::Moved | Outcome::KeyUsed => Some(String::new()),
         };
-        if !is_accepted {
+        if let Some(why) = refused {
             self.metrics.updates_refused.inc();
+            if ticket == Ticket(0) {
+                let scope = &self.status.name;
+                tracing::warn!(%scope, why, "an update that a service asked for is refused");
+            }
         }
         if let Some(answer) = self.answers.remove(&ticket) {
             let _ = answer.send(Ok((revision, outcome)));
