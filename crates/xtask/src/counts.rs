@@ -30,6 +30,8 @@ pub enum Runner {
     Libtest,
     /// `node --test`, with the reporter `spec` or `tap`.
     Node,
+    /// `schemathesis run`.
+    Schemathesis,
 }
 
 /// Adds up what the lines say; `None` if no summary is among them.
@@ -41,6 +43,7 @@ pub fn read(runner: Runner, lines: &[String]) -> Option<Counts> {
             Runner::Nextest => nextest(&line),
             Runner::Libtest => libtest(&line),
             Runner::Node => node(&line),
+            Runner::Schemathesis => schemathesis(&line),
         };
         if let Some(counts) = counts {
             *total.get_or_insert_with(Counts::default) += counts;
@@ -80,6 +83,15 @@ fn node(line: &str) -> Option<Counts> {
         "skipped" | "todo" => Some(Counts { skipped: number, ..nothing }),
         _ => None,
     }
+}
+
+/// `1030 generated, 1030 passed, 14 skipped`, or `790 generated, 4 found 4 unique failures, 10 skipped`. Those
+/// are skipped in which there was nothing to check; whether a whole operation was is looked for elsewhere.
+fn schemathesis(line: &str) -> Option<Counts> {
+    let generated = number_before(line.trim_start(), "generated,")?;
+    let failed = number_before(line, "found").unwrap_or(0);
+    let passed = number_before(line, "passed").unwrap_or_else(|| generated.saturating_sub(failed));
+    Some(Counts { passed, failed, skipped: 0 })
 }
 
 /// The number right before a word, as in `10 passed`.
@@ -124,11 +136,14 @@ mod tests {
             ["ℹ tests 9", "ℹ pass 4", "ℹ fail 1", "ℹ cancelled 1", "ℹ skipped 1", "ℹ todo 2"];
         check(Runner::Node, &node, 4, 2, 3);
         check(Runner::Node, &["# Subtest: a", "# tests 2", "# pass 2", "# fail 0"], 2, 0, 0);
+        check(Runner::Schemathesis, &["  1030 generated, 1030 passed, 14 skipped"], 1030, 0, 0);
+        let failed = "  790 generated, 4 found 4 unique failures, 10 skipped";
+        check(Runner::Schemathesis, &["Test cases:", failed], 786, 4, 0);
     }
 
     #[test]
     fn without_a_summary_there_is_no_count() {
-        for runner in [Runner::Nextest, Runner::Libtest, Runner::Node] {
+        for runner in [Runner::Nextest, Runner::Libtest, Runner::Node, Runner::Schemathesis] {
             assert_eq!(read(runner, &["error: could not compile".to_owned()]), None);
         }
     }

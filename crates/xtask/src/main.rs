@@ -7,6 +7,7 @@
     reason = "nothing of a binary is reachable; `pub` says what a module offers"
 )]
 
+mod api;
 mod bench;
 mod command;
 mod counts;

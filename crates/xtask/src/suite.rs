@@ -3,12 +3,12 @@
 //! A step that fails does not stop the others: one run tells everything that is wrong. The order is by
 //! what a build leaves for the next step, not by importance.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::command::{self, Finished};
 use crate::counts::{Counts, Runner, read};
-use crate::{bench, instructions, tidy, tools};
+use crate::{api, bench, instructions, tidy, tools};
 
 /// One line of the summary.
 struct Report {
@@ -20,7 +20,7 @@ struct Report {
 type Action = fn(&Path) -> Result<Counts, String>;
 
 /// All steps in the order in which they run.
-const STEPS: [(&str, Action); 11] = [
+const STEPS: [(&str, Action); 12] = [
     ("format", |root| check(root, &["fmt", "--all", "--check"], &[])),
     ("tidy", |root| tidy::run(root).map(|_| Counts::default())),
     ("rust", rust),
@@ -28,6 +28,7 @@ const STEPS: [(&str, Action); 11] = [
     ("peers", |root| node(root, "tests-js")),
     ("javascript", |root| node(root, "js")),
     ("browser", browser),
+    ("api", api),
     ("bench", |root| bench::smoke(root).map(|()| Counts::default())),
     ("instructions", |root| instructions::check(root).map(|()| Counts::default())),
     ("lints", |root| {
@@ -113,20 +114,31 @@ fn browser(root: &Path) -> Result<Counts, String> {
     count(Runner::Node, command::run(&path, "npm", &["run", "test:browser"], &environment)?)
 }
 
-/// What tests in JavaScript start: up to date also when only their step is run.
+/// The interface for programs.
+fn api(root: &Path) -> Result<Counts, String> {
+    build(root)?;
+    let target = target(root);
+    api::check(root, &target.join("debug/jetstream"), &target)
+}
+
+/// What other programs start: up to date also when only their step is run.
 fn build(root: &Path) -> Result<Counts, String> {
     check(root, &["build", "--workspace", "--bins", "--examples"], &[])
 }
 
 /// Where tests in JavaScript find what was built.
 fn environment(root: &Path) -> Vec<(&'static str, String)> {
-    let target =
-        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), Into::into);
-    let built = |path: &str| root.join(&target).join("debug").join(path).display().to_string();
+    let built = |path: &str| target(root).join("debug").join(path).display().to_string();
     vec![
         ("JETSTREAM_BIN", built("jetstream")),
         ("CONFORMANCE_SERVER", built("examples/conformance")),
     ]
+}
+
+/// Where everything is built.
+fn target(root: &Path) -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR");
+    target.map_or_else(|| root.join("target"), |target| root.join(target))
 }
 
 /// A suite that prints no numbers, or none above zero, has not run.

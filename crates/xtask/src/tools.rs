@@ -1,9 +1,9 @@
 //! What the suite needs on the machine besides Rust: Node, PostgreSQL, a browser where a test drives one,
-//! valgrind to count instructions.
+//! valgrind to count instructions, Python for schemathesis.
 
 use std::path::{Path, PathBuf};
 
-use crate::command;
+use crate::{api, command};
 
 /// Fails with a clear text if Node or npm are missing: nothing is skipped for want of them.
 pub fn require_node() -> Result<(), String> {
@@ -32,6 +32,49 @@ pub fn require_browser(root: &Path) -> Result<PathBuf, String> {
 /// What counts instructions, installed likewise.
 pub fn require_valgrind(root: &Path) -> Result<PathBuf, String> {
     require(root, &["valgrind"], "valgrind", "valgrind is needed to count instructions")
+}
+
+/// Schemathesis, in an environment of its own below `target`, exactly as its list says. Python and its `venv`
+/// are installed if they are missing.
+pub fn require_schemathesis(root: &Path, target: &Path) -> Result<PathBuf, String> {
+    let python = require_python(root)?;
+    let list = root.join(api::FOLDER).join("requirements.txt");
+    let wanted = std::fs::read_to_string(&list)
+        .map_err(|error| format!("cannot read {}: {error}", list.display()))?;
+    let environment = target.join("schemathesis");
+    let (program, installed) = (api::program(&environment), environment.join("installed.txt"));
+    if program.exists() && std::fs::read_to_string(&installed).is_ok_and(|text| text == wanted) {
+        return Ok(program);
+    }
+    let (folder, list) = (environment.display().to_string(), list.display().to_string());
+    let pip = environment.join("bin").join("pip").display().to_string();
+    for (program, arguments) in [
+        (python, vec!["-m", "venv", "--clear", &folder]),
+        (pip, vec!["install", "--quiet", "--disable-pip-version-check", "--no-deps", "-r", &list]),
+    ] {
+        if !command::run(root, &program, &arguments, &[])?.success {
+            return Err(format!("schemathesis could not be installed: {program} failed"));
+        }
+    }
+    std::fs::write(&installed, wanted)
+        .map_err(|error| format!("cannot write {}: {error}", installed.display()))?;
+    Ok(program)
+}
+
+/// Python 3 with what makes environments; Debian keeps that in a package of its own.
+fn require_python(root: &Path) -> Result<String, String> {
+    let python = "python3".to_owned();
+    let is_there = || {
+        let arguments = ["-c", "import venv, ensurepip"];
+        command::exists(&python)
+            && command::run(root, &python, &arguments, &[]).is_ok_and(|tried| tried.success)
+    };
+    if !is_there() {
+        install(root, "python3-venv")?;
+    }
+    let missing = "Python 3 with venv is needed for the tests of the interface for programs and was not \
+                   found; apt-get could not install python3-venv";
+    if is_there() { Ok(python) } else { Err(missing.to_owned()) }
 }
 
 /// One of these programs; if there is none, from this package of the system.

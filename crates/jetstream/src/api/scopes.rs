@@ -18,7 +18,7 @@ use super::answer::{self, Body, json};
 use super::events::Events;
 use super::listener::Serving;
 use super::problem::Problem;
-use super::request::{self, Query};
+use super::request::{self, NUMBER_MAX, Query};
 use super::token::Caller;
 use crate::scope::{Scope, UpdateRequest, Updated};
 
@@ -148,7 +148,7 @@ impl Serving {
         request: &Request<Incoming>,
     ) -> Result<Response<Body>, Problem> {
         let query = Query::of(request.uri(), &["after", "wait"])?;
-        let after = query.number("after", u64::MAX)?;
+        let after = query.number("after", NUMBER_MAX)?;
         let wait = query.number("wait", WAIT_SECONDS_MAX)?.map(Duration::from_secs);
         // Who comes back is further than where it began.
         let after = request::last_event(request.headers())?.or(after).map(Revision);

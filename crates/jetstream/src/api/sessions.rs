@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::answer::{self, Body, json};
 use super::listener::Serving;
 use super::problem::Problem;
-use super::request::{self, Query};
+use super::request::{self, NUMBER_MAX, Query};
 use super::token::Caller;
 
 /// A page of sessions.
@@ -41,7 +41,7 @@ struct Revoked {
 impl Serving {
     pub(super) fn sessions(&self, request: &Request<Incoming>) -> Result<Response<Body>, Problem> {
         let query = Query::of(request.uri(), &["after", "limit"])?;
-        let after = query.number("after", u64::MAX)?.map(SessionId);
+        let after = query.number("after", NUMBER_MAX)?.map(SessionId);
         let limit = query.number("limit", PAGE_SESSIONS_MAX)?.unwrap_or(PAGE_SESSIONS);
         if limit == 0 {
             return Err(Problem::bad_request("limit: expected a number from 1 on"));

@@ -6,6 +6,7 @@
 )]
 
 mod book;
+mod connections;
 mod follow;
 mod http;
 mod refusals;

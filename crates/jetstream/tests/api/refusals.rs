@@ -52,7 +52,7 @@ async fn what_is_not_understood_is_refused_with_the_reason() {
         (update(&json!({"$set": {"name": 7}})), 422),
         (rename("x").header("Idempotency-Key", "two words"), 400),
         (rename("x").header("Idempotency-Key", "a").header("Idempotency-Key", "a"), 400),
-        (rename("x").header("If-Match", "12"), 400),
+        (rename("x").header("If-Match", "12"), 412),
         (rename("x").header("Accept", "text/html"), 406),
         (rename(&long), 413),
         (kind("text/plain"), 415),

@@ -74,6 +74,22 @@ async fn sessions_are_told_page_by_page_and_can_be_ended() {
 }
 
 #[tokio::test]
+async fn a_session_that_has_not_come_back_can_be_ended_as_well() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path(), "[storage]\npath = 'data'\n");
+    let world = World::of(&config).await;
+    let _client = client(&world).await;
+    let page = world.done(&get("/v1/sessions").bearer(ADMIN)).await;
+    let path = format!("/v1/sessions/{}", sessions(&page)[0]);
+    world.server.shutdown().await;
+    drop(world);
+    let world = World::of(&config).await;
+    let end = Ask { method: "DELETE".into(), ..get(&path) }.bearer(ADMIN);
+    assert_eq!(world.ask(&end).await.status, 204);
+    assert_eq!(world.ask(&end).await.status, 404);
+}
+
+#[tokio::test]
 async fn nobody_is_revoked_who_has_not_all_of_the_claims() {
     let world = World::new().await;
     let _client = client(&world).await;
