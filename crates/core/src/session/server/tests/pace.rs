@@ -207,3 +207,37 @@ fn a_client_waits_for_its_own_changes_before_it_takes_more_places_in_a_mailbox()
     (4..=9).for_each(|message| story.reply(message));
     assert_eq!(handed_on(&mut story), [(7, false), (8, false), (9, false)]);
 }
+
+#[test]
+fn who_floods_a_scope_stands_in_the_way_of_others_with_its_share_only() {
+    let limits = Limits { session_requests_max: 3, ..Limits::default() };
+    let mut flooding = Story::fetched(Dialect::V1, limits.clone());
+    let mut honest = Story::fetched(Dialect::V1, limits);
+    // The mailbox of a scope that is at work on something else.
+    let mut mailbox: Vec<(&str, u64)> = Vec::new();
+    let send = |story: &mut Story, who, mailbox: &mut Vec<_>| {
+        mailbox.extend(handed_on(story).into_iter().map(|(message, _)| (who, message)));
+    };
+    syncs(&mut flooding, 2..=500);
+    send(&mut flooding, "flooding", &mut mailbox);
+    honest.syncs(2, 0);
+    send(&mut honest, "honest", &mut mailbox);
+    let expected = [("flooding", 2), ("flooding", 3), ("flooding", 4), ("honest", 2)];
+    assert_eq!(mailbox, expected);
+    // The scope takes them up one by one: each place that becomes free is behind who waits already.
+    let mut told = Vec::new();
+    for turn in 0..100 {
+        let (who, message) = mailbox.remove(0);
+        told.push(who);
+        let story = if who == "honest" { &mut honest } else { &mut flooding };
+        story.reply(message);
+        send(story, who, &mut mailbox);
+        if who == "honest" {
+            honest.syncs(message + 1, 0);
+            send(&mut honest, "honest", &mut mailbox);
+        }
+        assert!(mailbox.len() <= 4, "turn {turn}");
+    }
+    let turns = told.iter().filter(|who| **who == "honest").count();
+    assert_eq!(turns, 25, "one in four: its own change beside a share of three");
+}
