@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use jetstream_core::ids::{Position, Revision, SharedText};
 use jetstream_core::scope::{Entry, Restored};
@@ -106,6 +107,36 @@ impl Store {
         Ok(Restored { graph, revision, position, answered })
     }
 
+    /// What is stored, for a scope that has members already: a store that is away is asked again until it
+    /// is there, or until `is_left` says that nobody waits any more.
+    ///
+    /// Gives up if that cannot help: what is stored is damaged or does not fit, or the store says for long
+    /// that it is well and answers with an error all the same.
+    pub(super) async fn load_again(
+        &mut self,
+        is_left: impl Fn() -> bool,
+    ) -> Result<Restored, BeginError> {
+        let (mut failures_left, mut pause) = (FAILURES_WHILE_WELL_MAX, LOAD_PAUSE_MIN);
+        loop {
+            let error = match self.load(None).await {
+                Err(BeginError::Storage(error)) if error.may_pass() && !is_left() => error,
+                loaded => return loaded,
+            };
+            if self.health.borrow().is_good() {
+                failures_left -= 1;
+                if failures_left == 0 {
+                    return Err(error.into());
+                }
+            }
+            tracing::warn!(scope = %self.key.name, %error, "waits for the store");
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                Ok(()) = self.health.changed() => {}
+            }
+            pause = (2 * pause).min(LOAD_PAUSE_MAX);
+        }
+    }
+
     /// Takes an entry that has to be made durable.
     pub(super) fn enter(&mut self, position: Position, entry: Entry) {
         self.last = position;
@@ -205,6 +236,14 @@ async fn compact(storage: Arc<dyn Storage>, key: Arc<StoredScope>) -> Result<(),
     let now: Timestamp = clock::now().wall;
     storage.trim(&key, storage.retention().horizon(now)).await
 }
+
+/// How long a scope waits before it asks a store again that is away: at first, and at most.
+const LOAD_PAUSE_MIN: Duration = Duration::from_millis(50);
+const LOAD_PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// How often a store may fail to load a scope while it says that it is well. It learns of a lost
+/// connection a moment later than who asks it, so once is not enough; some ten seconds are.
+const FAILURES_WHILE_WELL_MAX: usize = 15;
 
 /// How many entries there are at least between two snapshots.
 const ENTRIES_BETWEEN_SNAPSHOTS: usize = 1000;

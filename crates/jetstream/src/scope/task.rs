@@ -216,10 +216,12 @@ impl ScopeTask {
 
     /// The machine with what the store has, or with the graph that the scope was made with.
     async fn load(&mut self) -> Result<core::Scope, BeginError> {
-        let beginning = self.beginning.take();
-        let restored = match &mut self.store {
-            Some(store) => store.load(beginning).await?,
-            None => Restored::new(beginning.expect("a task begins once").graph().await?),
+        let restored = match (&mut self.store, self.beginning.take()) {
+            (Some(store), Some(beginning)) => store.load(Some(beginning)).await?,
+            (Some(store), None) => store.load_again(|| self.requests.is_closed()).await?,
+            (None, beginning) => {
+                Restored::new(beginning.expect("a task begins once").graph().await?)
+            }
         };
         self.status.revision.store(restored.revision.0, Ordering::Release);
         let life = getrandom::u64().expect("the system has a source of randomness");

@@ -226,6 +226,53 @@ async fn what_could_not_be_stored_is_refused_and_the_scope_goes_on_with_what_is(
     assert_eq!(again.read(count).await.unwrap(), is(3.0));
 }
 
+/// A store that is away from its second batch on, until so many attempts to load have failed.
+fn away(kept: MemoryStorage, loads: usize) -> impl Storage {
+    let (batches, loads) = (AtomicUsize::new(0), AtomicUsize::new(loads));
+    Guarded::new(kept, move |call| {
+        let is_away = match call {
+            Call::Append => batches.fetch_add(1, Ordering::Relaxed) == 1,
+            Call::Load if batches.load(Ordering::Relaxed) > 1 => loads
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1))
+                .is_ok(),
+            _ => false,
+        };
+        let gone = || StorageError::Failed("nobody answers".to_owned());
+        Box::pin(std::future::ready(if is_away { Err(gone()) } else { Ok(()) }))
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_scope_waits_for_a_store_that_cannot_even_be_read_and_keeps_its_members() {
+    let storage = Arc::new(away(MemoryStorage::new(), 3));
+    let scope = Scope::builder("Counter", graph()).storage(storage).build();
+    let (ann, anns) = join(&scope, 0).await;
+    sync(&scope, ann, 1, 1.0).await;
+    anns.take();
+    sync(&scope, ann, 2, 2.0).await;
+    sync(&scope, ann, 3, 3.0).await;
+    let told = anns.take();
+    let refused =
+        |line: &&String| line.starts_with("0 reply 2 [{\"error\":{\"message\":\"not saved: ");
+    assert!(told.iter().any(|line| refused(&line)), "{told:?}");
+    assert!(told.iter().any(|line| line == "0 reply 3 [{}]"), "{told:?}");
+    assert_eq!(scope.read(count).await.unwrap(), is(3.0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_scope_gives_up_a_store_that_says_it_is_well_and_never_reads() {
+    let storage = Arc::new(away(MemoryStorage::new(), usize::MAX));
+    let scope = Scope::builder("Counter", graph()).storage(storage).build();
+    let (ann, notes) = join(&scope, 0).await;
+    sync(&scope, ann, 1, 1.0).await;
+    notes.take();
+    let changes = set(&graph(), 2.0);
+    let (message, delivered) = (MessageIndex(2), MessageIndex(0));
+    scope.send(Request::Sync { member: ann, message, delivered, changes }).await.unwrap();
+    scope.ended().await;
+    assert_eq!(notes.take(), ["0 closed", "flush"]);
+}
+
 #[tokio::test]
 async fn a_scope_that_makes_a_mistake_goes_on_with_what_is_stored() {
     let kept = Arc::new(MemoryStorage::new());

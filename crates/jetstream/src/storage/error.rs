@@ -36,6 +36,12 @@ impl StorageError {
         Self::Refused(format!("no scope {scope:?} is stored"))
     }
 
+    /// Whether the same question may be answered later: the store is away or has no room, and nothing is
+    /// wrong with what was asked or with what is stored.
+    pub const fn may_pass(&self) -> bool {
+        matches!(self, Self::Full(_) | Self::Failed(_) | Self::ReadOnly(_))
+    }
+
     /// That something of a scope is not as it was written.
     pub fn damaged(scope: &ScopeName, what: impl Into<String>) -> Self {
         Self::Damaged { scope: scope.clone(), what: what.into() }
