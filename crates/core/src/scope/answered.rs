@@ -30,8 +30,8 @@ pub struct Answered {
 impl Answered {
     /// Keeps an answer, and forgets what its author has.
     ///
-    /// Answers to one author mostly come in the order of its messages. But one that could not be stored
-    /// leaves a gap, which the message fills when it comes again after a crash.
+    /// Answers to one author mostly come in the order of its messages. But a refusal that could not be
+    /// stored leaves a gap, which another one fills when the message comes again after a crash.
     pub fn note(&mut self, answer: Answer) {
         let Origin { session, message } = answer.origin;
         if answer.origin.is_request() {
@@ -104,6 +104,12 @@ impl Answered {
     /// What is kept for an author, in the order of its messages.
     pub fn of(&self, session: SessionId) -> impl Iterator<Item = &Answer> {
         self.by_session.get(&session).into_iter().flatten()
+    }
+
+    /// The newest message of each author that has an answer here.
+    pub(super) fn newest(&self) -> BTreeMap<SessionId, MessageIndex> {
+        let newest = |answers: &VecDeque<Answer>| answers.back().map(|last| last.origin.message);
+        self.by_session.iter().filter_map(|(id, kept)| Some((*id, newest(kept)?))).collect()
     }
 
     /// All that is kept, in the order in which it was given.

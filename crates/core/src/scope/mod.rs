@@ -23,7 +23,7 @@ mod tell;
 mod through;
 mod told;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use indexmap::IndexSet;
@@ -81,6 +81,8 @@ pub struct Scope {
     durable: Durable,
     /// What authors were told, as long as it may not have reached them.
     answered: Answered,
+    /// Up to where the log that the scope began with has answers of each author.
+    answered_before: BTreeMap<SessionId, MessageIndex>,
     /// Why nothing can be stored at present.
     frozen: Option<SharedText>,
     /// The state as text, for the members that come next and see everything.
@@ -102,6 +104,7 @@ impl Scope {
         let durable = if options.stored { Durable::of(&graph) } else { Durable::default() };
         Self {
             durable,
+            answered_before: answered.newest(),
             answered,
             frozen: None,
             gate: Gate::new(position, options.visible),
@@ -272,6 +275,7 @@ impl Scope {
             return;
         }
         self.answered.forget(session);
+        self.answered_before.remove(&session);
         if let Some(changes) = self.presence.leave(&self.graph, session) {
             self.apply(now, &Terms::default(), &changes, out);
         }
@@ -286,6 +290,12 @@ impl Scope {
             let (revision, body) = (self.revision, answer.reply.clone());
             let reply = Output::Reply { member, message, revision, lasting: true, body };
             return self.pass(reply, out);
+        }
+        if self.was_passed_over(author.session, message)
+            && !durable::is_passing(&self.graph, changes)
+        {
+            let judgement = refuse_all(changes, &not_saved("what came after it is"));
+            return self.conclude(now, &asked, changes, judgement, &Amended::new(), out);
         }
         let meant = self.meaning(member, changes, asked.arrival.as_ref());
         let (meant, judgement) = self.judge(member, meant);
@@ -304,6 +314,13 @@ impl Scope {
             return self.write(now, asked, nothing, judged, None, out);
         }
         self.conclude(now, &asked, &meant, judgement, &Amended::new(), out);
+    }
+
+    /// Whether the log that the scope began with has an answer to a later message of this session, and so
+    /// would have one to this message if it had been taken: it was refused, because nothing could be stored
+    /// at that moment. Applied now, it would undo what its author did later.
+    fn was_passed_over(&self, session: SessionId, message: MessageIndex) -> bool {
+        self.answered_before.get(&session).is_some_and(|newest| message < *newest)
     }
 
     /// Carries out what was judged, tells the author what became of it, and the others what changed.

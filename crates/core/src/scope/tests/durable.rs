@@ -85,6 +85,31 @@ fn what_was_answered_before_a_crash_is_answered_again_and_not_judged_again() {
 }
 
 #[test]
+fn what_was_not_stored_is_not_applied_behind_what_came_after_it() {
+    let mut world = World::new();
+    let beginning = world.scope.graph().clone();
+    let mut log = Log::default();
+    world.join(ANN, Dialect::V1).lines();
+    let (first, last) = (world.rename("first"), world.rename("last"));
+    world.tell(Input::Frozen { why: Some("the disk is away".into()) });
+    world.sync(ANN, 1, ChangeSet::new([first.clone()])).lines();
+    world.tell(Input::Frozen { why: None });
+    world.sync(ANN, 2, ChangeSet::new([last]));
+    world.log(&mut log);
+    // Its refusal was lost with the connection, so the author sends the first one again.
+    let mut world = World::of(log.restored(beginning), Options::default());
+    world.join(ANN, Dialect::V1).lines();
+    world.sync(ANN, 1, ChangeSet::new([first])).persist();
+    let error = r#"[{"error":{"message":"not saved: what came after it is","type":"internal"}}]"#;
+    assert_eq!(world.lines(), [format!("1 reply 1 {error}")]);
+    let messages = world.scope.answered().iter().map(|answer| answer.origin.message.0);
+    assert_eq!(messages.collect::<Vec<_>>(), [2, 1], "the refusal lasts now");
+    let next = world.rename("next");
+    world.sync(ANN, 3, ChangeSet::new([next])).persist();
+    assert!(world.lines().contains(&"1 reply 3 [{}]".to_owned()));
+}
+
+#[test]
 fn an_answer_that_arrived_is_forgotten() {
     let mut world = World::new();
     world.join(ANN, Dialect::V1).lines();
