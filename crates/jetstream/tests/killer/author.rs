@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::board::{Board, Mark, Tally, View};
+use crate::campaign::fetch;
 use crate::link::Patient;
 
 /// One client.
@@ -31,6 +32,8 @@ struct Told {
     count: Option<u64>,
     /// What the server refused although nothing is wrong with it.
     refused: Vec<String>,
+    /// How many counts were refused because the store was away.
+    not_saved: usize,
     /// What the server should have refused.
     wrong: Vec<String>,
 }
@@ -52,7 +55,7 @@ impl Author {
 
     /// Begins to write on a board.
     pub(crate) async fn begin(&self, board: &str) -> Work {
-        let board = self.session.fetch::<Board>(board).await.unwrap();
+        let board = fetch(&self.session, board).await;
         let told = Arc::new(Mutex::new(Told::default()));
         let (stop, stopped) = watch::channel(false);
         let task =
@@ -82,8 +85,14 @@ async fn write(
     told: Arc<Mutex<Told>>,
     mut stop: watch::Receiver<bool>,
 ) -> u64 {
-    let tally = Tally { author: author.clone(), count: 0.0 };
-    let tally = board.update(|board| board.tallies_mut().push(tally)).unwrap().await.unwrap();
+    let tally = loop {
+        let tally = Tally { author: author.clone(), count: 0.0 };
+        match board.update(|board| board.tallies_mut().push(tally)).unwrap().await {
+            Ok(tally) => break tally,
+            Err(error) => assert!(is_not_saved(&error.to_string()), "{error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    };
     let mut answering = JoinSet::new();
     while !*stop.borrow_and_update() {
         number += 1;
@@ -106,6 +115,7 @@ async fn write(
                     // Whoever waited may be told in any order.
                     *count = (*count).max(Some(this));
                 }
+                Err(error) if is_not_saved(&error.to_string()) => answers.lock().not_saved += 1,
                 Err(error) => answers.lock().refused.push(format!("count {this}: {error}")),
             }
         });
@@ -161,6 +171,7 @@ impl Finished {
                 (Ok(()), times) => {
                     wrong.push(format!("{author}'s mark {number} is there {times} times"))
                 }
+                (Err(error), 0) if is_not_saved(error) => {}
                 (Err(error), times) => wrong.push(format!(
                     "{author}'s mark {number} was refused, and is there {times} times: {error}"
                 )),
@@ -185,6 +196,17 @@ impl Finished {
     pub(crate) fn acknowledged(&self) -> usize {
         self.told.marks.values().filter(|answer| answer.is_ok()).count()
     }
+
+    /// How many changes were refused because the store was away.
+    pub(crate) fn not_saved(&self) -> usize {
+        let marks = self.told.marks.values().filter_map(|answer| answer.as_ref().err());
+        self.told.not_saved + marks.filter(|error| is_not_saved(error)).count()
+    }
+}
+
+/// Whether the server said that its store is away: what it cannot keep, it does not take.
+fn is_not_saved(error: &str) -> bool {
+    error.contains("not saved: ")
 }
 
 /// How many changes of one author wait for their answer at most.

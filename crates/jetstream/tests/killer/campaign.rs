@@ -1,7 +1,8 @@
 //! Rounds of killing, and what has to hold after them.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use jetstream_client::{Session, TypedScope};
 use tokio::sync::watch;
 
 use crate::author::{Author, Finished, Work};
@@ -18,7 +19,9 @@ pub(crate) struct Campaign {
     boards: Vec<(String, View)>,
     found: Vec<String>,
     acknowledged: usize,
+    not_saved: usize,
     kills: usize,
+    database_kills: usize,
 }
 
 impl Campaign {
@@ -32,7 +35,9 @@ impl Campaign {
             boards: Vec::new(),
             found: Vec::new(),
             acknowledged: 0,
+            not_saved: 0,
             kills: 0,
+            database_kills: 0,
         }
     }
 
@@ -58,10 +63,13 @@ impl Campaign {
         }
         self.look_back().await;
         println!(
-            "{} kills, {} boards, {} acknowledged changes, {} findings",
+            "{} kills of the server, {} of the database, {} boards, {} acknowledged changes, {} \
+             not saved, {} findings",
             self.kills,
+            self.database_kills,
             self.boards.len(),
             self.acknowledged,
+            self.not_saved,
             self.found.len()
         );
         self.found
@@ -87,8 +95,22 @@ impl Campaign {
     }
 
     async fn round(&mut self) {
-        let pause = Duration::from_millis(20 + self.dice.below(180));
-        tokio::time::sleep(pause).await;
+        self.pause(20, 180).await;
+        // Now and then the database dies, under the server or with it. It takes seconds to come back.
+        if let (0, Some(database)) = (self.dice.below(12), self.server.database()) {
+            database.kill();
+            self.database_kills += 1;
+            let with_server = self.dice.below(2) == 0;
+            if with_server {
+                self.server.kill();
+            } else {
+                self.pause(0, 60).await;
+            }
+            self.server.database().expect("it has one").resume();
+            if !with_server {
+                return;
+            }
+        }
         self.kills += 1;
         if matches!(self.server.store, Store::Forgetful) && self.kills == 1 {
             self.server.remember();
@@ -106,16 +128,16 @@ impl Campaign {
         self.up.send_replace(true);
     }
 
+    async fn pause(&mut self, least: u64, spread: u64) {
+        tokio::time::sleep(Duration::from_millis(least + self.dice.below(spread))).await;
+    }
+
     /// Everybody sees what the server has, and it is what they were told.
-    async fn compare(
-        &mut self,
-        name: &str,
-        finished: &[Finished],
-        copies: &[jetstream_client::TypedScope<Board>],
-    ) {
+    async fn compare(&mut self, name: &str, finished: &[Finished], copies: &[TypedScope<Board>]) {
         let reference = self.fetch(name).await;
         for told in finished {
             self.acknowledged += told.acknowledged();
+            self.not_saved += told.not_saved();
             let wrong = told.compare(&reference);
             self.found.extend(wrong.into_iter().map(|wrong| format!("{name}: {wrong}")));
         }
@@ -158,9 +180,21 @@ impl Campaign {
     /// What somebody sees who comes now.
     async fn fetch(&self, name: &str) -> View {
         let session = jetstream_client::connect(&self.server.url()).await.unwrap();
-        let view = View::of(&session.fetch::<Board>(name).await.unwrap());
+        let view = View::of(&fetch(&session, name).await);
         session.close().await;
         view
+    }
+}
+
+/// Fetches a board, again and again while its store is away.
+pub(crate) async fn fetch(session: &Session, board: &str) -> TypedScope<Board> {
+    let begun = Instant::now();
+    loop {
+        match session.fetch::<Board>(board).await {
+            Ok(board) => return board,
+            Err(error) => assert!(begun.elapsed() < PATIENCE, "{board} cannot be fetched: {error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 

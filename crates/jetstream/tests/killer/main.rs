@@ -40,13 +40,13 @@ async fn carry_out(name: &str, store: Store, rounds: usize) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_acknowledged_is_lost_when_the_server_is_killed() {
-    let found = carry_out("embedded", Store::Embedded, rounds(30)).await;
+    let found = carry_out("embedded", Store::Embedded, rounds(200)).await;
     assert!(found.is_empty(), "{found:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_acknowledged_is_lost_when_the_server_over_postgres_is_killed() {
-    let found = carry_out("postgres", Store::Postgres(Cluster::start()), rounds(10)).await;
+    let found = carry_out("postgres", Store::Postgres(Cluster::start()), rounds(200)).await;
     assert!(found.is_empty(), "{found:#?}");
 }
 

@@ -77,6 +77,14 @@ impl Server {
         }
     }
 
+    /// The database that it stores into, if it is one.
+    pub(crate) fn database(&mut self) -> Option<&mut Cluster> {
+        match &mut self.store {
+            Store::Postgres(cluster) => Some(cluster),
+            Store::Embedded | Store::Forgetful => None,
+        }
+    }
+
     /// Kills it, without a word.
     pub(crate) fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {
