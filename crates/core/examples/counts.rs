@@ -63,7 +63,11 @@ fn apply() {
     let mut out = Vec::new();
     for member in [MemberId(1), MemberId(2)] {
         let (session, dialect, claims) = (SessionId(member.0), Dialect::V1, Arc::default());
-        scope.handle(now(), scope::Input::Join { member, session, dialect, claims }, &mut out);
+        scope.handle(
+            now(),
+            scope::Input::Join { member, session, dialect, claims, returns: false },
+            &mut out,
+        );
     }
     let schema = scope.graph().schema().clone();
     let (model, shape) = schema.find("Shape").expect("it is there");

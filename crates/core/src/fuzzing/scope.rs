@@ -174,6 +174,7 @@ impl World {
             session: SessionId(member.0),
             dialect,
             claims: Arc::default(),
+            returns: false,
         });
     }
 

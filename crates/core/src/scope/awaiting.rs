@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::kept_state::KeptState;
+use super::members::Member;
 use super::{Output, Scope};
 use crate::ids::MemberId;
 use crate::time::{Millis, Now};
@@ -106,9 +107,9 @@ impl Scope {
             self.awaiting.queue.pop_front();
             let is_first = self.awaiting.members.remove(&member).unwrap_or_default();
             let revision = self.revision;
-            let dialect = self.members.get(member).map(|member| member.dialect);
-            if is_first && dialect == Some(Dialect::Original) {
-                self.told.join(member, revision);
+            let original = self.members.get(member).filter(|one| one.dialect == Dialect::Original);
+            if let Some(Member { returns, .. }) = original.filter(|_| is_first) {
+                self.told.join(member, revision, returns);
             } else if !is_first {
                 self.told.tell_state(member, revision);
             }

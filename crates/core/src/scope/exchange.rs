@@ -24,6 +24,9 @@ pub enum Input {
         dialect: Dialect,
         /// Who it is. Only a scope with rules asks.
         claims: Arc<Claims>,
+        /// The session had the scope before, and its client may have edits under way: after a crash, or
+        /// because the scope begins anew.
+        returns: bool,
     },
     /// Something else is known about who a member is. In a scope with rules it is told what came into its
     /// view or left it, or gets [`Output::Dismissed`].

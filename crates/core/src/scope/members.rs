@@ -19,14 +19,16 @@ pub(super) struct Members {
 pub(super) struct Member {
     pub(super) session: SessionId,
     pub(super) dialect: Dialect,
+    /// It was here before, with a copy of the scope and edits of its own.
+    pub(super) returns: bool,
 }
 
 impl Members {
-    pub(super) fn join(&mut self, id: MemberId, session: SessionId, dialect: Dialect) {
+    pub(super) fn join(&mut self, id: MemberId, member: Member) {
         self.leave(id);
-        self.by_id.insert(id, Member { session, dialect });
-        self.originals += usize::from(dialect == Dialect::Original);
-        *self.sessions.entry(session).or_default() += 1;
+        self.by_id.insert(id, member);
+        self.originals += usize::from(member.dialect == Dialect::Original);
+        *self.sessions.entry(member.session).or_default() += 1;
     }
 
     /// Whose membership it was.

@@ -18,6 +18,7 @@ mod members;
 mod options;
 mod pending;
 mod presence;
+mod recent;
 mod state;
 mod tell;
 mod through;
@@ -52,13 +53,14 @@ pub use entry::{Answer, Commit, Entry};
 pub use exchange::{Bodies, Input, Listeners, Output};
 use gate::Gate;
 use kept_state::KeptState;
-use members::Members;
+use members::{Member, Members};
 pub use options::{
     Options, Procedure, REPAIR_DELAY_MS, STATE_KEPT_MS, STATE_STEP_BYTES, Visible, WriteOrder,
 };
 use pending::{Amended, Asked, Pending, Waiting};
 pub use pending::{Call, FragmentVerdict, Verdict};
 use presence::Presence;
+pub use recent::Recent;
 pub use state::{encode_state, first_state_fragments, object_fragment, state_fragments};
 use told::{Doubt, Place, Told};
 
@@ -100,7 +102,7 @@ impl Scope {
 
     /// A scope that goes on from what was stored.
     pub fn restored(restored: Restored, options: Options) -> Self {
-        let Restored { graph, revision, position, answered } = restored;
+        let Restored { graph, revision, position, answered, recent } = restored;
         let durable = if options.stored { Durable::of(&graph) } else { Durable::default() };
         Self {
             durable,
@@ -113,7 +115,7 @@ impl Scope {
             classes: options.access.clone().map(Classes::new),
             options,
             members: Members::default(),
-            told: Told::default(),
+            told: recent.into_told(revision),
             presence: Presence::default(),
             pending: Pending::default(),
             repairs_due: VecDeque::new(),
@@ -128,8 +130,8 @@ impl Scope {
     /// for [`Input::Persisted`].
     pub fn handle(&mut self, now: Now, input: Input, out: &mut Vec<Output>) {
         match input {
-            Input::Join { member, session, dialect, claims } => {
-                self.join(now, member, (session, dialect), &claims, out);
+            Input::Join { member, session, dialect, claims, returns } => {
+                self.join(now, member, Member { session, dialect, returns }, &claims, out);
             }
             Input::Leave { member } => match self.pending.holds(member) {
                 true => self.wait(member, Waiting::Leave),
@@ -235,17 +237,18 @@ impl Scope {
         &mut self,
         now: Now,
         member: MemberId,
-        (session, dialect): (SessionId, Dialect),
+        joining: Member,
         claims: &Claims,
         out: &mut Vec<Output>,
     ) {
+        let session = joining.session;
         if let Some(classes) = &mut self.classes
-            && let Err(error) = classes.join(&self.graph, member, dialect, claims)
+            && let Err(error) = classes.join(&self.graph, member, joining.dialect, claims)
         {
             return self.pass(Output::Dismissed { member, error }, out);
         }
         let is_first = !self.members.has_session(session);
-        self.members.join(member, session, dialect);
+        self.members.join(member, joining);
         if is_first {
             self.tell_answers(member, session, out);
         }
@@ -623,13 +626,15 @@ pub struct Restored {
     pub position: Position,
     /// The answers that may not have reached their authors.
     pub answered: Answered,
+    /// What was changed lately.
+    pub recent: Recent,
 }
 
 impl Restored {
     /// The beginning of a scope that has no log yet.
     pub fn new(graph: Graph) -> Self {
-        let answered = Answered::default();
-        Self { graph, revision: Revision(0), position: Position(0), answered }
+        let (answered, recent) = (Answered::default(), Recent::default());
+        Self { graph, revision: Revision(0), position: Position(0), answered, recent }
     }
 }
 

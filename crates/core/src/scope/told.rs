@@ -54,6 +54,9 @@ pub(super) struct Told {
     log: VecDeque<(Revision, Place)>,
     /// Up to here nothing is known any more: members that have not seen so much are repaired always.
     forgotten: Revision,
+    /// Members may come back who were here before a crash: up to this revision nothing is forgotten, although
+    /// nobody is here who could want it.
+    kept_until: Option<Revision>,
 }
 
 /// Who changed a property lately.
@@ -85,6 +88,8 @@ struct Record {
     seen: Revision,
     /// Everything up to here it has acknowledged.
     acknowledged: Revision,
+    /// It was here before a crash, and what it sends may still be from then.
+    returns: bool,
     /// When it got a whole state: until that is acknowledged, any property may be another.
     state: Revision,
     /// Where it may show something else than is there, and the objects there that it surely has.
@@ -98,6 +103,19 @@ struct Record {
     emptied: HashMap<Place, Revision>,
     /// It writes dates as text, so that is how it reads them best.
     writes_dates_as_text: bool,
+}
+
+/// How many commits after a crash it is kept what was changed before it.
+const KEPT_COMMITS: u64 = 1_000;
+/// Of longer collections no versions are kept for members who may or may not come back: to note one costs as
+/// much as the collection is long.
+const KEPT_ELEMENTS_MAX: usize = 1_000;
+impl Record {
+    /// Whether the member may have emptied a collection because an edit of it was refused. Which edits were
+    /// refused before a crash is not known any more.
+    fn may_have_emptied(&self, place: Place) -> bool {
+        self.returns || self.emptied.contains_key(&place)
+    }
 }
 
 /// Past so many changes that somebody has not acknowledged, the oldest are forgotten.
@@ -118,12 +136,26 @@ const VERSION_ELEMENTS_MAX: usize = 2_000_000;
 const UNDERSTOOD_ELEMENTS_MAX: usize = 4_000_000;
 
 impl Told {
-    pub(super) fn join(&mut self, member: MemberId, revision: Revision) {
-        let record = Record { seen: revision, acknowledged: revision, ..Record::default() };
+    /// Knows nothing of what was before this revision, and keeps what comes after it.
+    pub(super) fn since(revision: Revision) -> Self {
+        let kept_until = Some(Revision(u64::MAX));
+        Self { forgotten: revision, kept_until, ..Self::default() }
+    }
+
+    /// The crash was here: who was there before it comes back soon, or not at all.
+    pub(super) fn goes_on_at(&mut self, revision: Revision) {
+        let until = Revision(revision.0.saturating_add(KEPT_COMMITS));
+        self.kept_until = self.kept_until.map(|_| until);
+    }
+
+    /// `returns`: the member was here before, and may have edits under way that it made on whatever it had.
+    pub(super) fn join(&mut self, member: MemberId, revision: Revision, returns: bool) {
+        let (seen, state) = if returns { (Revision(0), revision) } else { (revision, Revision(0)) };
+        let record = Record { seen, acknowledged: seen, returns, state, ..Record::default() };
         if let Some(before) = self.members.insert(member, record) {
             self.forget_seen(before.seen);
         }
-        *self.seen.entry(revision).or_default() += 1;
+        *self.seen.entry(seen).or_default() += 1;
     }
 
     pub(super) fn leave(&mut self, member: MemberId) {
@@ -156,6 +188,7 @@ impl Told {
         if seen <= record.seen {
             return;
         }
+        record.returns = false;
         let before = std::mem::replace(&mut record.seen, seen);
         record.repairs.retain(|_, told| *told > seen);
         record.emptied.retain(|_, told| *told > seen);
@@ -253,7 +286,7 @@ impl Told {
             Value::Scalar(_) | Value::Reference(_) => return None,
         };
         let present = object.references_len(property) + object.scalars(property).len();
-        if empty && base.record.emptied.contains_key(&place) {
+        if empty && base.record.may_have_emptied(place) {
             *looked_at += present;
             return Some(base.glimpse.clip(object.value(property)));
         }
@@ -285,7 +318,7 @@ impl Told {
         let then = arrival.iter().flat_map(|then| &then.collections);
         bases.extend(then.filter(|(at, _)| *at == place).map(|(_, elements)| elements.clone()));
         bases.extend(record.sent.get(&place).map(|(_, elements)| elements.clone()));
-        if record.emptied.contains_key(&place) {
+        if record.may_have_emptied(place) {
             bases.push([].into());
         }
         bases
@@ -293,7 +326,7 @@ impl Told {
 
     /// Notes the values of collections that are about to change for the first time.
     pub(super) fn before(&mut self, graph: &Graph, revision: Revision, places: &[Place]) {
-        if self.members.is_empty() {
+        if self.is_idle() {
             return;
         }
         for place in places {
@@ -311,8 +344,12 @@ impl Told {
         author: Option<MemberId>,
         places: &[Place],
     ) {
-        if self.members.is_empty() {
+        if self.is_idle() {
             return;
+        }
+        if self.kept_until.is_some_and(|until| until < revision) {
+            self.kept_until = None;
+            self.prune();
         }
         for place in places {
             let before = self.changes.get(place).copied();
@@ -336,6 +373,10 @@ impl Told {
         let Some(object) = graph.object(place.0) else { return };
         let property = graph.schema().model(object.model()).property(place.1);
         if !(property.is_reference() && property.is_collection()) {
+            return;
+        }
+        let many = |max| object.references(place.1).take(max + 1).count() > max;
+        if self.members.is_empty() && many(KEPT_ELEMENTS_MAX) {
             return;
         }
         let elements: Arc<[_]> = object.references(place.1).map(|element| element.id()).collect();
@@ -502,8 +543,16 @@ impl Told {
         by_others.max(repaired).max(self.forgotten) > record.seen
     }
 
+    /// Whether nobody is here, or comes back, who may not have seen something.
+    fn is_idle(&self) -> bool {
+        self.members.is_empty() && self.kept_until.is_none()
+    }
+
     /// Forgets what everybody has seen.
     fn prune(&mut self) {
+        if self.kept_until.is_some() {
+            return;
+        }
         let Some(seen) = self.seen.keys().next().copied() else {
             *self = Self::default();
             return;
@@ -624,52 +673,4 @@ fn write_dates_as_text(graph: &Graph, fragment: &mut Fragment) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::Schema;
-
-    #[test]
-    fn of_many_versions_those_that_somebody_has_seen_last_stay() {
-        let id = |number| ObjectId::from_uuid(uuid::Uuid::from_u128(number));
-        let schema =
-            Schema::builder().model("Node", |m| m.property("all", "[Node]")).build().unwrap();
-        let (node, model) = schema.find("Node").unwrap();
-        let (all, _) = model.find("all").unwrap();
-        let root = Fragment::new(FragmentKind::Change, id(1), node)
-            .with(all, Value::References([id(1)].into()));
-        let graph = Graph::from_state(Arc::new(schema), id(1), vec![root]).unwrap();
-        let mut told = Told::default();
-        for (member, seen) in [(1, 0), (2, 30)] {
-            told.join(MemberId(member), Revision(seen));
-        }
-        let place = (id(1), all);
-        told.before(&graph, Revision(0), &[place]);
-        (1..=1_500).for_each(|revision| told.after(&graph, Revision(revision), None, &[place]));
-        let kept: Vec<u64> = told.versions[&place].iter().map(|v| v.revision.0).collect();
-        assert_eq!((kept.len(), &kept[..3]), (VERSIONS_MAX, &[0, 30, 479][..]));
-        assert_eq!(told.version_elements, VERSIONS_MAX);
-    }
-
-    #[test]
-    fn versions_of_large_collections_are_kept_within_their_bound() {
-        let id = |number| ObjectId::from_uuid(uuid::Uuid::from_u128(number));
-        let schema =
-            Schema::builder().model("Node", |m| m.property("all", "[Node]")).build().unwrap();
-        let (node, model) = schema.find("Node").unwrap();
-        let (all, _) = model.find("all").unwrap();
-        let root = Fragment::new(FragmentKind::Change, id(1), node)
-            .with(all, Value::References([id(1); 100_000].into()));
-        let graph = Graph::from_state(Arc::new(schema), id(1), vec![root]).unwrap();
-        let mut told = Told::default();
-        told.join(MemberId(1), Revision(0));
-        for revision in 1..=50 {
-            told.after(&graph, Revision(revision), None, &[(id(1), all)]);
-            let kept: usize =
-                told.versions.values().flatten().map(|version| version.elements.len()).sum();
-            assert_eq!(kept, told.version_elements);
-            assert!((1..=VERSION_ELEMENTS_MAX).contains(&kept), "{kept}");
-        }
-        told.leave(MemberId(1));
-        assert_eq!(told.version_elements, 0);
-    }
-}
+mod tests;

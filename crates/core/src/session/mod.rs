@@ -182,6 +182,8 @@ pub enum Output {
         message: MessageIndex,
         /// The index that it has from now on.
         scope: ScopeIndex,
+        /// The session had it before the server was gone.
+        returns: bool,
     },
     /// The session was restored and had fetched this scope: ask the application again; answer with
     /// `RejoinAccepted` or `RejoinDenied`. [`Output::Join`] follows.

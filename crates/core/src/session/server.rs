@@ -370,6 +370,7 @@ impl ServerSession {
             // It was accepted before the server was gone.
             self.scopes.refetched(scope);
             self.fetch_reply(message, Ok(scope));
+            self.confirm_named(scope);
             return out.push(Output::Resync { scope });
         }
         if let Some(limit) = beyond {
@@ -435,7 +436,7 @@ impl ServerSession {
 
     fn fetch_answered(&mut self, message: MessageIndex, scope: ScopeIndex, out: &mut Vec<Output>) {
         if self.requests.fetched(message).is_some() {
-            out.push(Output::Join { message, scope });
+            out.push(Output::Join { message, scope, returns: false });
             self.fetch_reply(message, Ok(scope));
         }
     }

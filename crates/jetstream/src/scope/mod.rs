@@ -190,6 +190,8 @@ pub(crate) struct Joining {
     pub(crate) claims: Arc<Claims>,
     /// What the session calls this scope.
     pub(crate) index: ScopeIndex,
+    /// It was a member before the server or the scope was gone.
+    pub(crate) returns: bool,
     pub(crate) recipient: Arc<dyn Recipient>,
 }
 

@@ -102,9 +102,9 @@ impl Store {
             self.storage.compact(&self.key, rebuilt.snapshot()).await?;
             self.since_snapshot = 0;
         }
-        let Rebuilt { graph, revision, position, answered, .. } = rebuilt;
+        let Rebuilt { graph, revision, position, answered, recent, .. } = rebuilt;
         (self.last, self.objects) = (position, graph.len());
-        Ok(Restored { graph, revision, position, answered })
+        Ok(Restored { graph, revision, position, answered, recent })
     }
 
     /// What is stored, for a scope that has members already: a store that is away is asked again until it

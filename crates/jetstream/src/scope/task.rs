@@ -246,7 +246,7 @@ impl ScopeTask {
             member.informed = false;
             let (session, dialect) = (member.session, member.dialect);
             let claims = member.claims.clone();
-            joins.push(Input::Join { member: *id, session, dialect, claims });
+            joins.push(Input::Join { member: *id, session, dialect, claims, returns: true });
         }
         for join in joins {
             anew.handle(now, join, &mut self.outputs);
@@ -435,7 +435,7 @@ impl ScopeTask {
     }
 
     fn join(&mut self, joining: Joining) -> Input {
-        let Joining { member, session, dialect, claims, index, recipient } = joining;
+        let Joining { member, session, dialect, claims, index, returns, recipient } = joining;
         let claims = with_models(&claims, recipient.session());
         let _counted = Counted::new(&self.metrics.members);
         let (informed, touched) = (false, false);
@@ -451,7 +451,7 @@ impl ScopeTask {
         };
         self.members.insert(member, joined);
         self.count_members();
-        Input::Join { member, session, dialect, claims }
+        Input::Join { member, session, dialect, claims, returns }
     }
 
     fn update(&mut self, terms: Terms, changes: ChangeSet, answer: Answer) -> Input {

@@ -98,6 +98,7 @@ async fn join(scope: &Scope, index: u32) -> (MemberId, Arc<Notes>) {
         dialect: Dialect::Original,
         claims: std::sync::Arc::default(),
         index: ScopeIndex(index),
+        returns: false,
         recipient: notes.clone(),
     };
     scope.send(Request::Join(joining)).await.unwrap();

@@ -482,7 +482,7 @@ impl SessionTask {
                     self.saving = Some(Box::pin(keeper.clone().save(self.cell.stored())));
                 }
             }
-            Output::Join { message, scope } => self.join(message, scope),
+            Output::Join { message, scope, returns } => self.join(message, scope, returns),
             Output::Resync { scope } => self.request(scope, Request::Resync),
             Output::Sync { scope, message, delivered, changes } => {
                 self.request(scope, |member| Request::Sync { member, message, delivered, changes });
@@ -527,7 +527,7 @@ impl SessionTask {
         });
     }
 
-    fn join(&mut self, message: MessageIndex, index: ScopeIndex) {
+    fn join(&mut self, message: MessageIndex, index: ScopeIndex, returns: bool) {
         let accepted = self.accepted.take_if(|(accepted, _)| *accepted == message);
         let scope = self.rejoining.remove(&index).or(accepted.map(|(_, scope)| scope));
         let Some(scope) = scope else { return };
@@ -538,6 +538,7 @@ impl SessionTask {
             dialect: self.cell.info.dialect(),
             claims: self.cell.info.claims(),
             index,
+            returns,
             recipient: self.cell.clone(),
         });
         self.memberships.insert(index, (scope.clone(), member));

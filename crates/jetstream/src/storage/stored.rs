@@ -3,10 +3,8 @@
 use std::sync::Arc;
 
 use jetstream_core::ids::{ObjectId, Position, Revision, ScopeName, SharedText};
-use jetstream_core::model::{
-    ChangeSet, Fragment, Graph, JudgeLimits, Scalar, Schema, Value, judge,
-};
-use jetstream_core::scope::{Answer, Answered, Commit, Entry, state_fragments};
+use jetstream_core::model::{Fragment, Graph, Scalar, Schema, Value};
+use jetstream_core::scope::{Answer, Answered, Commit, Entry, Recent, state_fragments};
 use jetstream_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -176,6 +174,8 @@ pub struct Rebuilt {
     pub time: Timestamp,
     /// The replies of the snapshot and of the entries, as far as they are not known to have arrived.
     pub answered: Answered,
+    /// What the entries changed.
+    pub recent: Recent,
 }
 
 impl Rebuilt {
@@ -220,7 +220,8 @@ impl Stored {
         let graph = Graph::from_state(schema.clone(), root, fragments.to_vec())
             .map_err(|errors| unfit(revision, &errors[0]))?;
         let answered = answered.iter().cloned().collect();
-        let mut rebuilt = Rebuilt { written, graph, revision, position, time, answered };
+        let recent = Recent::since(revision);
+        let mut rebuilt = Rebuilt { written, graph, revision, position, time, answered, recent };
         for entry in self.entries {
             entry.answer().into_iter().for_each(|answer| rebuilt.answered.note(answer));
             if let Entry::Commit(commit) = entry {
@@ -228,6 +229,10 @@ impl Stored {
             }
         }
         let revision = rebuilt.revision;
+        if written != scope.version {
+            // Properties have other places now.
+            rebuilt.recent = Recent::since(revision);
+        }
         let brought = scope.evolution.bring(rebuilt.graph, written);
         rebuilt.graph = brought.map_err(|error| unfit(revision, &error))?;
         Ok(rebuilt)
@@ -237,15 +242,8 @@ impl Stored {
 impl Rebuilt {
     fn apply(&mut self, commit: &Commit) -> Result<(), StorageError> {
         (self.revision, self.time) = (commit.revision, commit.time);
-        let changes = ChangeSet::new(commit.fragments.iter().cloned());
-        let judgement = judge(&self.graph, &changes, &JudgeLimits::NONE);
-        if let Some(refused) = judgement.replies.into_iter().find_map(Result::err) {
-            return Err(unfit(commit.revision, &refused));
-        }
-        if let Some(plan) = judgement.plan {
-            self.graph.apply(plan);
-        }
-        Ok(())
+        let replayed = self.recent.replay(&mut self.graph, commit);
+        replayed.map_err(|refused| unfit(commit.revision, &refused))
     }
 }
 

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jetstream_core::ids::{MessageIndex, Origin, Position, Revision, SessionId, SharedText};
-use jetstream_core::model::{ChangeSet, Graph, JudgeLimits, judge};
-use jetstream_core::scope::{Entry, Restored, encode_state};
+use jetstream_core::model::Graph;
+use jetstream_core::scope::{Entry, Recent, Restored, encode_state};
 use jetstream_core::session::Record;
 use jetstream_core::wire::message::Dialect;
 
@@ -62,15 +62,13 @@ impl Disk {
     /// What a scope goes on from.
     pub(super) fn restored(&self, beginning: &Graph) -> Restored {
         let mut graph = beginning.clone();
+        let mut recent = Recent::since(Revision(0));
         for commit in self.log[..self.durable].iter().filter_map(Entry::commit) {
-            let changes = ChangeSet::new(commit.fragments.iter().cloned());
-            let judgement = judge(&graph, &changes, &JudgeLimits::NONE);
-            assert!(judgement.replies.iter().all(Result::is_ok), "{judgement:?}");
-            judgement.plan.into_iter().for_each(|plan| graph.apply(plan));
+            recent.replay(&mut graph, commit).expect("it was applied before");
         }
         let answered = self.log[..self.durable].iter().filter_map(Entry::answer).collect();
         let position = Position(self.durable as u64);
-        Restored { graph, revision: self.restored_revision(), position, answered }
+        Restored { graph, revision: self.restored_revision(), position, answered, recent }
     }
 
     /// What the log says about a message.

@@ -112,7 +112,7 @@ impl World {
             Output::Rejoin { scope, .. } => {
                 self.session(id, Input::RejoinAccepted { scope, schema })
             }
-            Output::Join { scope: index, .. } => {
+            Output::Join { scope: index, returns, .. } => {
                 let member = self.server.next_member;
                 self.server.next_member = member.next();
                 self.server.members.insert(member, (id, index));
@@ -122,6 +122,7 @@ impl World {
                     session: id,
                     dialect,
                     claims: Arc::default(),
+                    returns,
                 })
             }
             Output::Resync { scope: index } => {
@@ -232,7 +233,8 @@ impl World {
         let members: Vec<_> = self.server.members.iter().map(|(m, (s, _))| (*m, *s)).collect();
         members.into_iter().try_for_each(|(member, session)| {
             let dialect = self.server.sessions[&session].dialect();
-            self.scope(scope::Input::Join { member, session, dialect, claims: Arc::default() })
+            let (claims, returns) = (Arc::default(), true);
+            self.scope(scope::Input::Join { member, session, dialect, claims, returns })
         })
     }
 

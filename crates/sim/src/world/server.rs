@@ -190,7 +190,7 @@ impl World {
                 let at = self.fetches.back().map_or(soon, |(last, ..)| soon.max(*last));
                 self.fetches.push_back((at, session, message, name));
             }
-            Output::Join { message, scope: index } => self.join(session, message, index, soon),
+            Output::Join { message, scope: index, .. } => self.join(session, message, index, soon),
             Output::Resync { scope: index } => {
                 self.counts.resyncs += 1;
                 self.note(|| format!("session {session} needs the state of {index} afresh"));
@@ -243,7 +243,13 @@ impl World {
         self.hosts[scope].addresses.insert(member, Address { session, index, dialect });
         self.hosts[scope].send(
             soon,
-            scope::Input::Join { member, session, dialect, claims: std::sync::Arc::default() },
+            scope::Input::Join {
+                member,
+                session,
+                dialect,
+                claims: std::sync::Arc::default(),
+                returns: false,
+            },
         );
         self.tell(&Event::Joined { session, index, scope });
     }

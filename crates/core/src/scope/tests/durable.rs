@@ -1,7 +1,6 @@
 //! Stories of a scope and its log: what is stored, what a crash leaves, and what is told of it.
 
 use super::*;
-use crate::model::{JudgeLimits, judge};
 
 /// A log that can be read again.
 #[derive(Default)]
@@ -45,16 +44,14 @@ impl World {
 impl Log {
     /// What a scope goes on from after a crash.
     pub(super) fn restored(&self, mut graph: Graph) -> Restored {
-        let mut revision = Revision(0);
+        let (mut revision, mut recent) = (Revision(0), Recent::since(Revision(0)));
         for commit in self.0.iter().filter_map(Entry::commit) {
             revision = commit.revision;
-            let changes = ChangeSet::new(commit.fragments.iter().cloned());
-            let judgement = judge(&graph, &changes, &JudgeLimits::NONE);
-            assert!(judgement.replies.iter().all(Result::is_ok), "{judgement:?}");
-            graph.apply(judgement.plan.unwrap());
+            recent.replay(&mut graph, commit).unwrap();
         }
         let answered = self.0.iter().filter_map(Entry::answer).collect();
-        Restored { graph, revision, position: Position(self.0.len() as u64), answered }
+        let position = Position(self.0.len() as u64);
+        Restored { graph, revision, position, answered, recent }
     }
 }
 
@@ -107,6 +104,50 @@ fn what_was_not_stored_is_not_applied_behind_what_came_after_it() {
     let next = world.rename("next");
     world.sync(ANN, 3, ChangeSet::new([next])).persist();
     assert!(world.lines().contains(&"1 reply 3 [{}]".to_owned()));
+}
+
+#[test]
+fn an_original_client_that_was_here_before_a_crash_is_repaired_and_its_arrays_are_understood() {
+    let mut world = World::new();
+    let beginning = world.scope.graph().clone();
+    let mut log = Log::default();
+    world.join(ANN, Dialect::Original).join(BO, Dialect::V1);
+    let whole = |world: &World, numbers: &[u128]| {
+        let (canvas, shapes) = world.property("Canvas", "shapes");
+        let elements = numbers.iter().map(|number| shape(*number)).collect();
+        Fragment::new(FragmentKind::Change, ROOT, canvas).with(shapes, Value::References(elements))
+    };
+    let first = [world.add(1), world.insert(1), world.rename("before")];
+    world.sync(BO, 1, ChangeSet::new(first));
+    let second = [world.add(2), world.insert(2)];
+    world.sync(BO, 2, ChangeSet::new(second));
+    world.log(&mut log);
+    let mut world = World::of(log.restored(beginning), Options::default());
+    let (session, dialect) = (SessionId(ANN.0), Dialect::Original);
+    let (member, claims, returns) = (ANN, Arc::default(), true);
+    world.tell(Input::Join { member, session, dialect, claims, returns }).lines();
+    // It had the first shape when it added the third, and the state has overwritten what it shows.
+    let edits = [world.add(3), whole(&world, &[1, 3]), world.rename("ann's")];
+    world.sync(ANN, 1, ChangeSet::new(edits)).persist();
+    world.now.mono = Millis(REPAIR_DELAY_MS);
+    world.tell(Input::Deadline).persist();
+    let lines = world.lines();
+    let repairs: Vec<_> = lines.iter().filter(|line| line.starts_with("1 repair")).collect();
+    assert!(repairs.iter().any(|line| line.contains("\"name\":\"ann's\"")), "{lines:#?}");
+    assert!(repairs.iter().any(|line| line.contains("\"shapes\"")), "{lines:#?}");
+    let there = |world: &World| -> BTreeSet<ObjectId> {
+        let root = world.scope.graph().object(ROOT).unwrap();
+        root.references(world.property("Canvas", "shapes").1).map(|shape| shape.id()).collect()
+    };
+    assert_eq!(
+        there(&world),
+        [1, 2, 3].map(shape).into(),
+        "the second was not there to be removed"
+    );
+    // It empties a collection when an edit of it was refused, and that may have been before the crash.
+    let emptied = [whole(&world, &[])];
+    world.sync(ANN, 2, ChangeSet::new(emptied)).persist();
+    assert_eq!(there(&world).len(), 3);
 }
 
 #[test]

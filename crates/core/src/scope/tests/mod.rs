@@ -75,6 +75,7 @@ impl World {
             session: SessionId(member.0),
             dialect,
             claims: Arc::default(),
+            returns: false,
         })
     }
 
@@ -366,6 +367,7 @@ fn what_lives_with_a_session_leaves_with_it() {
             session: SessionId(ANN.0),
             dialect: Dialect::V1,
             claims: Arc::default(),
+            returns: false,
         })
         .lines();
     let (cursor, _) = world.property("Cursor", "x");

@@ -104,6 +104,9 @@ impl ServerSession {
             },
             Arrival::New => {
                 self.gap.close();
+                if let ClientBody::ScopeSync { scope_index, .. } = &message.body {
+                    self.named(*scope_index);
+                }
                 if self.is_answered(message.index) {
                     return;
                 }
@@ -172,7 +175,9 @@ impl ServerSession {
     }
 
     fn ask_for_resend(&mut self) {
-        if let Some(link) = &mut self.link {
+        if let Some(link) = &mut self.link
+            && !link.take_asked_back()
+        {
             link.ping(true);
         }
     }

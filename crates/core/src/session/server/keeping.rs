@@ -48,6 +48,8 @@ pub(super) struct Keeping {
     changed: bool,
     /// The position is wanted: it will be acknowledged.
     wanted: bool,
+    /// Whether the server was gone and the client does not know yet what it need not send again.
+    catching_up: CatchingUp,
     /// The last attempt failed. There is another with the next Ping.
     unsaved: bool,
     /// Messages that the session itself has answered, and whose answers the client may not have.
@@ -56,10 +58,23 @@ pub(super) struct Keeping {
     pub(super) fetched: Option<(MessageIndex, ScopeIndex)>,
 }
 
+/// A client whose server was gone sends again what it has no acknowledgement for. It learns as soon as
+/// possible how much of that is stored, and not with the next Ping: an original client that resumes without
+/// an acknowledgement sends everything twice as often the next time.
+#[derive(Debug, Default, PartialEq, Eq)]
+enum CatchingUp {
+    #[default]
+    No,
+    /// What it sends again is not answered yet.
+    Answering,
+    /// It is, and that is being stored.
+    Storing,
+}
+
 impl Keeping {
-    /// A session of which this much is stored.
+    /// A session that comes back, and of which this much is stored.
     pub(super) fn from(stored: MessageIndex) -> Self {
-        Self { stored, ..Self::default() }
+        Self { stored, catching_up: CatchingUp::Answering, ..Self::default() }
     }
 
     /// The session itself has answered a message.
@@ -123,6 +138,20 @@ impl ServerSession {
         self.keeping.as_ref().map_or(delivered, |keeping| delivered.min(keeping.stored))
     }
 
+    /// The client has sent something to this scope: so it has the answer that told it the index.
+    pub(super) fn named(&mut self, scope: ScopeIndex) {
+        if self.keeping.is_some() && self.scopes.named(scope) {
+            self.confirm_named(scope);
+        }
+    }
+
+    /// The answer to the fetch of a scope that the client has named is not news to it.
+    pub(super) fn confirm_named(&mut self, scope: ScopeIndex) {
+        if let (Some(keeping), Some(fetch)) = (&mut self.keeping, self.scopes.named_by(scope)) {
+            keeping.confirmed(fetch);
+        }
+    }
+
     /// Whether more could be acknowledged if it was stored.
     pub(super) fn waits_for_store(&self) -> bool {
         let settled = self.settled();
@@ -140,8 +169,17 @@ impl ServerSession {
     /// Has the session stored if that is due and not being done.
     pub(super) fn keep(&mut self, out: &mut Vec<Output>) {
         let advanced = self.waits_for_store();
+        let is_idle = self.requests.is_empty() && self.restoring.answered.is_empty();
+        let settled = self.settled();
         let Some(keeping) = &mut self.keeping else { return };
-        if !keeping.saving && (keeping.changed || keeping.wanted && advanced) {
+        // Not message by message: what is sent again comes in one go.
+        let is_enough = is_idle || settled.0 - keeping.stored.0 >= CAUGHT_UP_MESSAGES;
+        let has_caught_up = keeping.catching_up == CatchingUp::Answering && is_enough;
+        let wanted = keeping.wanted || has_caught_up;
+        if !keeping.saving && (keeping.changed || wanted && advanced) {
+            if has_caught_up && advanced {
+                keeping.catching_up = CatchingUp::Storing;
+            }
             keeping.saving = true;
             keeping.changed = false;
             keeping.wanted = false;
@@ -154,7 +192,13 @@ impl ServerSession {
         let Some(keeping) = &mut self.keeping else { return };
         keeping.saving = false;
         match position {
-            Some(position) => keeping.stored = keeping.stored.max(position),
+            Some(position) => {
+                keeping.stored = keeping.stored.max(position);
+                if keeping.catching_up == CatchingUp::Storing {
+                    keeping.catching_up = CatchingUp::No;
+                    self.link.iter_mut().for_each(|link| link.ping(false));
+                }
+            }
             // Once more before long; but a client that only reads does not wait for a full disk.
             None => keeping.unsaved = true,
         }
@@ -163,3 +207,6 @@ impl ServerSession {
         }
     }
 }
+
+/// Of a client that never pauses so many messages are enough to acknowledge what it sent again.
+const CAUGHT_UP_MESSAGES: u64 = 64;

@@ -13,6 +13,8 @@ pub(super) struct Link {
     ping_at: Millis,
     /// A Ping has to go out; true: with `resendMissing`.
     ping_due: Option<bool>,
+    /// The client was asked to send again what is missing, when its own question was answered.
+    has_asked_back: bool,
 }
 
 /// Whether numbered messages may go out.
@@ -47,7 +49,7 @@ impl Link {
     /// A connection that was made just now; `open`: it is the session's first.
     pub(super) fn new(connection: ConnectionId, open: bool, ping_at: Millis) -> Self {
         let flow = if open { Flow::Open } else { Flow::Held };
-        Self { connection, flow, ping_at, ping_due: None }
+        Self { connection, flow, ping_at, ping_due: None, has_asked_back: false }
     }
 
     pub(super) fn connection(&self) -> ConnectionId {
@@ -111,7 +113,14 @@ impl Link {
         }
         self.flow = Flow::Open;
         self.ping(true);
+        self.has_asked_back = true;
         Some(ack)
+    }
+
+    /// Whether a first gap needs no question of its own: what the client sends before it reads that we
+    /// ask for everything stands ahead of what it sends again.
+    pub(super) fn take_asked_back(&mut self) -> bool {
+        std::mem::take(&mut self.has_asked_back)
     }
 
     /// Whether the client waits for the answer to its question.

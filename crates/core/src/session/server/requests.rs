@@ -174,6 +174,11 @@ impl Requests {
         }
     }
 
+    /// Whether everything that came is answered.
+    pub(super) fn is_empty(&self) -> bool {
+        self.inbox.is_empty() && self.unanswered.is_empty()
+    }
+
     /// Whether so much waits that the client must wait, too.
     pub(super) fn is_full(&self, limits: &Limits) -> bool {
         self.inbox.len() >= limits.inbox_messages_max

@@ -24,7 +24,7 @@ pub(super) struct Restoring {
     /// Scopes whose state is not here yet.
     scopes: BTreeSet<ScopeIndex>,
     /// Messages that were answered before, and that the client may send again.
-    answered: BTreeSet<MessageIndex>,
+    pub(super) answered: BTreeSet<MessageIndex>,
     /// What the client has is not known yet: neither what its next message from us is numbered.
     pub(super) unnumbered: bool,
 }
@@ -75,7 +75,7 @@ impl ServerSession {
             return;
         }
         match schema.and_then(|schema| self.scopes.rejoin(scope, schema)) {
-            Some(message) => out.push(Output::Join { message, scope }),
+            Some(message) => out.push(Output::Join { message, scope, returns: true }),
             None => {
                 self.restored_scope(scope);
                 if self.scopes.remove(scope) {

@@ -30,6 +30,8 @@ struct Fetched {
     schema: Arc<Schema>,
     /// The last message to the scope whose answer the client has.
     delivered: MessageIndex,
+    /// The client has sent something to it.
+    is_named: bool,
 }
 
 /// A client's question for a scope.
@@ -64,7 +66,7 @@ impl Scopes {
         let index = self.next;
         self.next = index.next();
         let delivered = asked.message;
-        self.push(index, Fetched { asked, name, schema, delivered });
+        self.push(index, Fetched { asked, name, schema, delivered, is_named: false });
         index
     }
 
@@ -79,6 +81,7 @@ impl Scopes {
                 asked: Asked { message, name, params },
                 schema: Arc::default(),
                 delivered: MessageIndex(0),
+                is_named: false,
             };
             scopes.push(index, scope);
             scopes.next = scopes.next.max(index.next());
@@ -141,6 +144,18 @@ impl Scopes {
     /// The message that asked for a scope.
     pub(super) fn message(&self, index: ScopeIndex) -> Option<MessageIndex> {
         self.get(index).map(|scope| scope.asked.message)
+    }
+
+    /// The client has sent something to this scope. True if it is the first time.
+    pub(super) fn named(&mut self, index: ScopeIndex) -> bool {
+        let scope = self.get_mut(index);
+        scope.is_some_and(|scope| !std::mem::replace(&mut scope.is_named, true))
+    }
+
+    /// The message that asked for a scope that the client has sent something to.
+    pub(super) fn named_by(&self, index: ScopeIndex) -> Option<MessageIndex> {
+        let scope = self.get(index).filter(|scope| scope.is_named)?;
+        Some(scope.asked.message)
     }
 
     /// The scope that this message asked for, before the server was gone.

@@ -144,7 +144,7 @@ impl Story {
             .drain(..)
             .map(|output| match output {
                 Output::Fetch { message, name, .. } => format!("fetch {name} for {message}"),
-                Output::Join { message, scope } => format!("join {scope} for {message}"),
+                Output::Join { message, scope, .. } => format!("join {scope} for {message}"),
                 Output::Rejoin { scope, name, .. } => format!("rejoin {scope} {name}"),
                 Output::Save => "save".to_owned(),
                 Output::Resync { scope } => format!("resync {scope}"),

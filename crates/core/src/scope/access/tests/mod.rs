@@ -236,7 +236,7 @@ impl World {
 
     fn join(&mut self, member: u64, dialect: Dialect, claims: Arc<Claims>) {
         let (member, session) = (MemberId(member), SessionId(member));
-        self.tell(Input::Join { member, session, dialect, claims });
+        self.tell(Input::Join { member, session, dialect, claims, returns: false });
     }
 
     fn update(&mut self, fragments: impl IntoIterator<Item = Fragment>) {

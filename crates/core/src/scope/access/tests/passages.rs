@@ -244,7 +244,8 @@ fn a_scope_that_is_fetched_twice_is_seen_twice_alike() {
     let session = SessionId(MALLORY);
     let member = MemberId(10);
     let claims_now = claims("mallory", 1.0);
-    world.tell(Input::Join { member, session, dialect: Dialect::V1, claims: claims_now });
+    let (dialect, claims, returns) = (Dialect::V1, claims_now, false);
+    world.tell(Input::Join { member, session, dialect, claims, returns });
     let told = world.told(10);
     assert!(names(&told, 1) && !names(&told, 2) && !names(&told, 3), "{told:?}");
     let hide = world.change(1).set("level", 9.0).set("label", "hidden now").build();

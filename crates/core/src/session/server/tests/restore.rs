@@ -136,6 +136,74 @@ fn answers_come_before_the_state_and_messages_that_have_one_are_not_taken_up_aga
 }
 
 #[test]
+fn what_comes_again_is_acknowledged_as_soon_as_it_is_stored() {
+    let (_, record) = fetched(Dialect::Original);
+    let mut story = Story::restored(Dialect::Original, record);
+    story.rejoins(0);
+    story.state(0, "\"state\":0");
+    story.asks(2);
+    story.gets();
+    story.syncs(4, 0);
+    assert_eq!(story.gets(), [""; 0], "it has been asked for everything");
+    story.says(FETCH_A);
+    story.syncs(2, 0);
+    story.syncs(3, 0);
+    assert_eq!(story.stores().position, MessageIndex(1), "for the question");
+    story.gets();
+    story.reply(2);
+    assert!(!story.wants().contains(&"save".to_owned()), "there is more to come");
+    story.reply(3);
+    let position = story.stores().position;
+    assert_eq!(position, MessageIndex(3), "who changes a scope knows that it was fetched");
+    assert_eq!(story.gets()[0], "Ping 3 false");
+    story.syncs(4, 0);
+    story.reply(4);
+    assert!(!story.wants().contains(&"save".to_owned()), "the rest has time until the next Ping");
+}
+
+#[test]
+fn a_fetch_whose_scope_was_changed_is_acknowledged_with_the_change_that_was_answered() {
+    for together in [false, true] {
+        let (_, record) = fetched(Dialect::Original);
+        let mut story = Story::restored(Dialect::Original, record);
+        story.rejoins(0);
+        story.reply(2);
+        story.state(0, "\"state\":0");
+        story.asks(2);
+        story.gets();
+        let sync = r#"{"type":"ScopeSync","index":2,"scopeIndex":0,"fragments":[5]}"#;
+        if together {
+            story.says(&format!("[{FETCH_A},{sync}]"));
+        } else {
+            story.says(FETCH_A);
+            story.says(sync);
+        }
+        assert_eq!(story.stores().position, MessageIndex(2), "together: {together}");
+    }
+}
+
+#[test]
+fn nothing_is_acknowledged_piece_by_piece_while_messages_come_again() {
+    let (_, mut record) = fetched(Dialect::Original);
+    record.position = MessageIndex(1);
+    let mut story = Story::restored(Dialect::Original, record);
+    story.rejoins(0);
+    for message in 2..=4 {
+        story.reply(message);
+    }
+    story.state(0, "\"state\":0");
+    story.asks(2);
+    story.syncs(2, 0);
+    assert_eq!(story.stores().position, MessageIndex(2), "for the question");
+    story.syncs(3, 0);
+    assert_eq!(story.wants(), [""; 0]);
+    story.gets();
+    story.syncs(4, 0);
+    assert_eq!(story.stores().position, MessageIndex(4));
+    assert_eq!(story.gets(), ["Ping 4 false"]);
+}
+
+#[test]
 fn a_fetch_that_comes_again_gets_the_same_index_and_the_state_behind_it() {
     let (_, record) = fetched(Dialect::V1);
     let mut story = Story::restored(Dialect::V1, record);
