@@ -52,6 +52,8 @@ class Lane {
 export class DelayedWebSocket {
   /** The objects whose `add` the server accepted, whoever sent it. */
   static acceptedAdds = new Set()
+  /** How many sessions clients asked for. */
+  static sessionsBegun = 0
   /** The adds of each message that is not answered yet. The answer may come over a later connection. */
   static #adds = new Map()
   /** The link that each client, told apart by its seed, talks over at present. */
@@ -99,6 +101,7 @@ export class DelayedWebSocket {
 
   send (text) {
     for (const { type, index, fragments } of [JSON.parse(text)].flat()) {
+      if (type === 'SessionCreate') DelayedWebSocket.sessionsBegun++
       if (type !== 'ScopeSync') continue
       const adds = fragments.map(({ type, uuid }) => type === 'add' ? uuid : null)
       DelayedWebSocket.#adds.set(`${this.#seed} ${index}`, adds)

@@ -1,7 +1,11 @@
-// Starts the server under test: a process of its own, on a port that the system picks.
+// Starts the servers under test: processes of their own, on a port that the system picks.
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { openSync } from 'node:fs'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 
@@ -31,6 +35,59 @@ export async function startServer () {
       await exit
     }
   }
+}
+
+/** The environment without what the command would take for settings. */
+function withoutSettings () {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('JETSTREAM_')))
+}
+
+const STORED = `
+[models.Shape.properties]
+x = "Number"
+y = "Number"
+width = { type = "Number", default = 100 }
+height = { type = "Number", default = 100 }
+color = "Number"
+
+[models.Canvas.properties]
+name = "String"
+shapes = "[Shape]"
+
+[scopes.Canvas]
+root = "Canvas"
+initial = { name = "Shapes Demo" }
+`
+
+/** The command with its store in a folder of its own, which can be killed and started again on the same port. */
+export async function startStored () {
+  const folder = await mkdtemp(join(tmpdir(), 'jetstream-killed-'))
+  await writeFile(join(folder, 'jetstream.toml'), STORED)
+  const program = process.env.JETSTREAM_BIN ?? fileURLToPath(new URL('../target/debug/jetstream', import.meta.url))
+  let child
+  let port = 0
+  const server = {
+    url: '',
+    async start () {
+      const log = openSync(join(folder, 'log'), 'a')
+      const options = { cwd: folder, stdio: ['ignore', 'pipe', log], env: withoutSettings() }
+      child = spawn(program, ['serve', '--listen', `127.0.0.1:${port}`], options)
+      port = await readPort(child.stdout)
+      server.url = `ws://127.0.0.1:${port}`
+    },
+    /** Kills it without a word. */
+    async kill () {
+      const exit = once(child, 'exit')
+      child.kill('SIGKILL')
+      await exit
+    },
+    async stop () {
+      await server.kill()
+      await rm(folder, { recursive: true })
+    }
+  }
+  await server.start()
+  return server
 }
 
 /** The last number in the first line that has one. */
