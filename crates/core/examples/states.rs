@@ -84,7 +84,8 @@ impl Fetches {
         let (member, session) = (MemberId(1), SessionId(1));
         let (dialect, claims) = (Dialect::V1, Arc::default());
         let mut out = Vec::new();
-        let mut cost = self.step(Input::Join { member, session, dialect, claims }, &mut out);
+        let mut cost =
+            self.step(Input::Join { member, session, dialect, claims, returns: false }, &mut out);
         while out.is_empty() {
             let next = self.step(Input::Deadline, &mut out);
             cost = Cost { all: cost.all + next.all, step: cost.step.max(next.step) };
