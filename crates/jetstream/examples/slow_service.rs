@@ -52,6 +52,7 @@ constraints = [{ type = "change", model = "Canvas", properties = { asked = "new"
 http = { url = "http://127.0.0.1:PORT/ask", timeout = "8s" }
 [storage]
 memory = true
+retention = { age = "1h" }
 "#;
 
 const GONE: &str = "the server has closed the connection";
@@ -78,8 +79,10 @@ async fn main() -> Result<(), Failure> {
         );
         ratios.push(ratio);
     }
-    ratios.sort_by(f64::total_cmp);
-    println!("the median of the ratios is {:.2}", ratios[ratios.len() / 2]);
+    // Over as many rounds of the one order as of the other: whatever comes first has a cold machine.
+    let mean =
+        (ratios.iter().map(|ratio: &f64| ratio.ln()).sum::<f64>() / ratios.len() as f64).exp();
+    println!("the geometric mean of the ratios is {mean:.2}");
     Ok(())
 }
 
@@ -101,7 +104,8 @@ async fn slow_service() -> Result<u16, Failure> {
     Ok(port)
 }
 
-/// The median and the 99th percentile of how long a change takes to its reply, in milliseconds.
+/// The median and the 99th percentile of how long a change takes to its reply, in milliseconds. Both kinds of rounds
+/// keep the scope in a store, for which replies wait.
 async fn measure(port: u16, slow: bool) -> Result<(f64, f64), Failure> {
     let notify = format!("notify = {{ http = {{ url = \"http://127.0.0.1:{port}/told\" }} }}");
     let text = CONFIG.replace("NOTIFY", if slow { &notify } else { "" });
@@ -116,9 +120,9 @@ async fn measure(port: u16, slow: bool) -> Result<(f64, f64), Failure> {
     let server = server.metrics(Metrics::new()).transport(transport).start().await?;
     kept.iter().flat_map(|kept| &kept.notifiers).for_each(Notifier::begin);
     let mut callers = JoinSet::new();
-    for _ in 0..if slow { CALLERS } else { 0 } {
+    for _ in 0..CALLERS {
         let client = Client::join(&connector).await?;
-        callers.spawn(client.call());
+        callers.spawn(client.call(slow));
     }
     let mut editors = JoinSet::new();
     for _ in 0..EDITORS {
@@ -221,8 +225,11 @@ impl Client {
         Ok(latencies)
     }
 
-    /// Calls the procedure again and again.
-    async fn call(mut self) -> Result<(), Failure> {
+    /// Calls the procedure again and again; or only listens, so that there are as many members in all rounds.
+    async fn call(mut self, slow: bool) -> Result<(), Failure> {
+        while !slow {
+            self.next().await?;
+        }
         loop {
             let index = self.change(json!({"asked": self.index}), true).await?;
             while !self.next().await?.iter().any(|message| message["replyTo"] == index) {}
