@@ -4,6 +4,7 @@
 mod check;
 mod copies;
 mod durable;
+mod faults;
 mod history;
 mod inspector;
 mod notify;
