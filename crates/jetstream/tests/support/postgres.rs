@@ -2,7 +2,7 @@
 //! the test.
 
 use std::fs;
-use std::os::unix::fs::chown;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -17,17 +17,20 @@ pub(crate) struct Cluster {
     /// Who runs it, where that cannot be who runs the test.
     user: Option<(u32, u32)>,
     settings: Vec<String>,
+    /// Part of the socket's name, whether or not it listens elsewhere.
+    port: String,
     server: Option<Child>,
 }
 
 impl Cluster {
     /// A new one, with its databases as they come.
     pub(crate) fn start() -> Self {
-        Self::start_with(&[])
+        Self::start_with(&[], &[])
     }
 
-    /// A new one with these settings, such as `max_connections=5`.
-    pub(crate) fn start_with(settings: &[&str]) -> Self {
+    /// A new one with these settings, such as `max_connections=5`, and copies of these files among its own
+    /// under these names.
+    pub(crate) fn start_with(settings: &[&str], files: &[(&str, &Path)]) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("jetstream-pg-{}-{count}", std::process::id());
@@ -38,9 +41,12 @@ impl Cluster {
         if let Some((user, group)) = user {
             chown(&folder, Some(user), Some(group)).unwrap();
         }
+        let port = settings.iter().find_map(|setting| setting.strip_prefix("port="));
+        let port = port.unwrap_or("5432").to_owned();
         let settings = settings.iter().map(ToString::to_string).collect();
-        let mut cluster = Self { folder, programs: programs(), user, settings, server: None };
+        let mut cluster = Self { folder, programs: programs(), user, settings, port, server: None };
         cluster.make();
+        files.iter().for_each(|(name, file)| cluster.add_file(name, file));
         cluster.resume();
         cluster
     }
@@ -59,6 +65,16 @@ impl Cluster {
         self.run(self.command("cp").arg("-a").arg(&kept).arg(self.data()));
     }
 
+    /// PostgreSQL takes no key that others can read.
+    fn add_file(&self, name: &str, file: &Path) {
+        let copy = self.data().join(name);
+        fs::copy(file, &copy).unwrap();
+        fs::set_permissions(&copy, fs::Permissions::from_mode(0o600)).unwrap();
+        if let Some((user, group)) = self.user {
+            chown(&copy, Some(user), Some(group)).unwrap();
+        }
+    }
+
     fn run(&self, command: &mut Command) -> String {
         let done = command.output().unwrap();
         assert!(done.status.success(), "{command:?}: {}", String::from_utf8_lossy(&done.stderr));
@@ -74,7 +90,7 @@ impl Cluster {
     /// The address of a database.
     pub(crate) fn address(&self, database: &str) -> String {
         let folder = self.folder.display().to_string().replace('/', "%2F");
-        format!("postgres://postgres@{folder}/{database}")
+        format!("postgres://postgres@{folder}:{}/{database}", self.port)
     }
 
     /// What a statement answers, column by column and line by line, as `psql` prints it.
@@ -138,7 +154,8 @@ impl Cluster {
         if let Some((user, group)) = self.user {
             command.uid(user).gid(group);
         }
-        command.current_dir(&self.folder).env("HOME", &self.folder).stdin(Stdio::null());
+        command.current_dir(&self.folder).env("HOME", &self.folder).env("PGPORT", &self.port);
+        command.stdin(Stdio::null());
         command
     }
 

@@ -2,6 +2,7 @@
 
 #[path = "../../../tests/support/postgres.rs"]
 mod cluster;
+mod encryption;
 
 use std::path::Path;
 use std::sync::Arc;
