@@ -46,7 +46,7 @@ async fn a_session_outlives_what_was_shown_over_one_connection() {
     let connector = Connector::over(world.network()).credential(numbered());
     let session = connector.connect().await.unwrap();
     let canvas = session.fetch::<Canvas>("Canvas").await.unwrap();
-    tokio::time::sleep(Duration::from_secs(250)).await;
+    tokio::time::sleep(Duration::from_secs(240)).await;
     canvas.update(|canvas| canvas.shapes_mut().push(shape(1.0))).unwrap().await.unwrap();
     assert_eq!(session.state(), SessionState::Online);
     // After half of each hundred seconds.

@@ -48,6 +48,8 @@ struct World {
     kept: bool,
     saving: Option<Record>,
     saved: Option<Record>,
+    /// The server was gone, and believes the next Ping about where the numbering stands.
+    unnumbered: bool,
 }
 
 impl World {
@@ -76,6 +78,7 @@ impl World {
             kept,
             saving: None,
             saved: None,
+            unnumbered: false,
         }
     }
 
@@ -90,6 +93,8 @@ impl World {
                 let connection = ConnectionId(self.connection.saturating_sub(argument % 3));
                 self.handle(Input::Disconnected { connection });
             }
+            // A Ping that lies then would make a gap that is the client's own.
+            2 if self.unnumbered => {}
             2 => {
                 let text = mutated(&mut Random::new(argument ^ self.index << 8));
                 self.frame(&text);
@@ -105,6 +110,8 @@ impl World {
             7 => {
                 let resend = argument.is_multiple_of(2);
                 let ack = self.sent.saturating_sub(argument / 2 % 4);
+                let is_heard = self.session.connection() == Some(ConnectionId(self.connection));
+                self.unnumbered &= !is_heard;
                 self.frame(&format!(
                     r#"{{"type":"Ping","index":0,"ack":{ack},"resendMissing":{resend}}}"#
                 ));
@@ -180,6 +187,7 @@ impl World {
     fn crash(&mut self, argument: u64) {
         let Some(record) = self.saved.clone().filter(|_| self.kept && !self.ended) else { return };
         (self.saving, self.index) = (None, record.position.0 + 1);
+        self.unnumbered = true;
         self.fetches.clear();
         self.renewals.clear();
         self.syncs.clear();
