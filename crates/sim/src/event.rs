@@ -5,6 +5,8 @@ use jetstream_core::model::{ChangeSet, Graph};
 use jetstream_core::time::Millis;
 use jetstream_core::wire::message::Dialect;
 
+use crate::veil::Level;
+
 /// Which of a world's clients.
 pub type ClientId = usize;
 
@@ -77,6 +79,24 @@ pub enum Event<'a> {
         index: ScopeIndex,
         /// The scope.
         scope: ScopeId,
+    },
+    /// What a member may see from now on, in a world with rules.
+    Sees {
+        /// Its session.
+        session: SessionId,
+        /// The index that it knows the scope by.
+        index: ScopeIndex,
+        /// The scope.
+        scope: ScopeId,
+        /// How much.
+        level: Level,
+    },
+    /// A session has written a frame.
+    Sent {
+        /// The session.
+        session: SessionId,
+        /// The frame.
+        text: &'a str,
     },
     /// A scope has judged a ChangeSet.
     Judged {

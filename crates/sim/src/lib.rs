@@ -7,6 +7,7 @@
 //! - [`dice`]: what a seed decides.
 //! - [`workload`]: models, and ChangeSets that clients might send: sensible ones, clumsy ones, absurd ones.
 //! - [`oracle`]: a scope in the obvious way, to compare the real one with.
+//! - [`veil`]: rules that hide things from members.
 //! - [`world`]: a server, clients, and a network between them that delays, cuts and loses.
 //! - [`event`]: what happens in it.
 //! - [`property`]: what must hold whatever happens.
@@ -17,5 +18,6 @@ pub mod event;
 pub mod oracle;
 pub mod property;
 pub mod run;
+pub mod veil;
 pub mod workload;
 pub mod world;

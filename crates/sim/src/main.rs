@@ -1,4 +1,5 @@
-//! `jetstream-sim --seeds 1000 [--start N] [--trace SEED] [--together | --paced | --crashes]`: runs worlds and says what they
+//! `jetstream-sim --seeds 1000 [--start N] [--trace SEED] [--together | --paced | --veiled | --crashes]`: runs worlds
+//! and says what they
 //! showed.
 
 use std::io::Write;
@@ -18,6 +19,8 @@ struct Asked {
     together: bool,
     /// Worlds whose server holds clients to a rate.
     paced: bool,
+    /// Worlds in which members see different things.
+    veiled: bool,
     /// Servers that die at any moment, instead of networks that do.
     crashes: bool,
 }
@@ -27,6 +30,7 @@ impl Asked {
         match (self.together, self.paced) {
             (true, _) => run::together(seed, traced),
             (false, true) => run::paced(seed, traced),
+            (false, false) if self.veiled => run::veiled(seed, None, traced),
             (false, false) => run::seed(seed, traced),
         }
     }
@@ -37,7 +41,7 @@ fn main() -> ExitCode {
         Ok(asked) => asked,
         Err(mistake) => {
             say(&format!(
-                "{mistake}\nusage: jetstream-sim [--seeds N] [--start N] [--trace SEED] [--together | --paced | --crashes]"
+                "{mistake}\nusage: jetstream-sim [--seeds N] [--start N] [--trace SEED] [--together | --paced | --veiled | --crashes]"
             ));
             return ExitCode::from(2);
         }
@@ -52,8 +56,15 @@ fn main() -> ExitCode {
 }
 
 fn read(mut args: impl Iterator<Item = String>) -> Result<Asked, String> {
-    let mut asked =
-        Asked { seeds: 100, start: 0, trace: None, together: false, paced: false, crashes: false };
+    let mut asked = Asked {
+        seeds: 100,
+        start: 0,
+        trace: None,
+        together: false,
+        paced: false,
+        veiled: false,
+        crashes: false,
+    };
     while let Some(arg) = args.next() {
         let mut number = || {
             let text = args.next().ok_or(format!("{arg} needs a number"))?;
@@ -65,6 +76,7 @@ fn read(mut args: impl Iterator<Item = String>) -> Result<Asked, String> {
             "--crashes" => asked.crashes = true,
             "--together" => asked.together = true,
             "--paced" => asked.paced = true,
+            "--veiled" => asked.veiled = true,
             "--trace" => asked.trace = Some(number()?),
             other => return Err(format!("unknown argument \"{other}\"")),
         }
@@ -104,12 +116,14 @@ fn run_all(asked: &Asked) -> bool {
         trace[trace.len().saturating_sub(40)..].iter().for_each(|line| say(line));
     }
     let seconds = began.elapsed().as_secs_f64();
-    let Counts { messages, commits, cuts, resumes, resyncs, losses, calls, slowed, hurried, steps } =
-        total;
+    let Counts {
+        messages, commits, cuts, resumes, resyncs, losses, calls, slowed, hurried, ..
+    } = total;
+    let Counts { renewals, recalls, steps, .. } = total;
     say(&format!(
         "{} seeds, {} failed; {:.0} seeds/s; {steps} steps, {messages} messages, {commits} commits, \
          {cuts} cuts, {resumes} resumes, {resyncs} resyncs, {losses} sessions ended, {calls} calls, \
-         {slowed} times slowed, {hurried} refused for it",
+         {slowed} times slowed, {hurried} refused for it, {renewals} changes of rights, {recalls} recalls",
         asked.seeds,
         failed.len(),
         asked.seeds as f64 / seconds,

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::dice::Dice;
-use crate::world::{Counts, Settings, World};
+use crate::world::{Counts, Planted, Settings, World};
 
 /// What a seed showed.
 #[derive(Debug)]
@@ -38,6 +38,14 @@ pub fn paced(seed: u64, traced: bool) -> Report {
     run(settings, dice, traced)
 }
 
+/// Makes the world of a seed in which members see different things, and runs it to its end. `planted`: a
+/// mistake that is made in it.
+pub fn veiled(seed: u64, planted: Option<Planted>, traced: bool) -> Report {
+    let mut dice = Dice::new(seed);
+    let settings = Settings { planted, ..Settings::veiled(&mut dice) };
+    run(settings, dice, traced)
+}
+
 fn run(settings: Settings, dice: Dice, traced: bool) -> Report {
     let mut world = World::new(settings, dice, traced);
     let result = catch_unwind(AssertUnwindSafe(|| world.run()));
@@ -64,6 +72,8 @@ impl std::ops::AddAssign for Counts {
         self.calls += other.calls;
         self.slowed += other.slowed;
         self.hurried += other.hurried;
+        self.renewals += other.renewals;
+        self.recalls += other.recalls;
         self.steps += other.steps;
     }
 }

@@ -235,7 +235,7 @@ impl World {
                 }
                 Output::Call(call) => self.calls.push_back(call),
                 Output::Limited(_) => {}
-                Output::Sync { .. } | Output::Dismissed { .. } => {
+                Output::Sync { .. } | Output::Recall { .. } | Output::Dismissed { .. } => {
                     unreachable!("there are no rules")
                 }
                 Output::Updated { revision, .. } => assert!(self.is_durable(revision)),

@@ -339,4 +339,84 @@ mod tests {
         assert!(world.admits(&rule, vec![change(5.0), change(6.0)]));
         assert!(!world.admits(&rule, vec![change(6.0), change(7.0)]));
     }
+
+    #[test]
+    fn a_removal_takes_something_out_and_puts_nothing_in() {
+        let world = world();
+        let remove = PropertyConstraint::Remove;
+        let rule =
+            [world.constraint(FragmentKind::Change, world.canvas, &[(world.shapes, remove)])];
+        for (shapes, expected) in
+            [(&[][..], true), (&[SHAPE], false), (&[OTHER], false), (&[SHAPE, OTHER], false)]
+        {
+            assert_eq!(world.admits(&rule, vec![world.shapes(shapes)]), expected, "{shapes:?}");
+        }
+        let take = CollectionEdit::Remove { object: SHAPE };
+        let put = CollectionEdit::Insert { object: OTHER, after: None };
+        let edits = |edits: &[CollectionEdit]| {
+            let change = Fragment::new(FragmentKind::Change, ROOT, world.canvas);
+            vec![change.with_edits(world.shapes, edits.to_vec())]
+        };
+        assert!(world.admits(&rule, edits(&[take])));
+        assert!(!world.admits(&rule, edits(&[put])));
+        assert!(!world.admits(&rule, edits(&[take, put])), "it exchanges one for another");
+        assert!(!world.admits(&rule, edits(&[])), "it does nothing");
+        let insert = PropertyConstraint::Insert;
+        let rule =
+            [world.constraint(FragmentKind::Change, world.canvas, &[(world.shapes, insert)])];
+        assert!(world.admits(&rule, edits(&[put])));
+        assert!(!world.admits(&rule, edits(&[put, take])), "nor the other way about");
+        assert!(!world.admits(&rule, edits(&[])));
+    }
+
+    #[test]
+    fn other_properties_and_kinds_are_admitted_only_where_it_says_so() {
+        let world = world();
+        let new = || [(world.x, PropertyConstraint::New)];
+        let exact = world.constraint(FragmentKind::Change, world.shape, &new());
+        let more = Constraint { additional: true, ..exact.clone() };
+        let change = || Fragment::new(FragmentKind::Change, SHAPE, world.shape);
+        let both = || change().with(world.x, number(1.0)).with(world.y, number(2.0));
+        assert!(!world.admits(std::slice::from_ref(&exact), vec![both()]));
+        assert!(world.admits(std::slice::from_ref(&more), vec![both()]));
+        assert!(!world.admits(&[more], vec![change().with(world.y, number(2.0))]), "x is wanted");
+        let nothing = change().with(world.x, Value::Scalar(None));
+        assert!(world.admits(std::slice::from_ref(&exact), vec![nothing]), "unset is a value");
+        for kind in [FragmentKind::Add, FragmentKind::Remove, FragmentKind::MoveChange] {
+            let other = Fragment { kind, ..change().with(world.x, number(1.0)) };
+            assert!(!world.admits(std::slice::from_ref(&exact), vec![other]), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn an_added_object_has_no_elements_yet_whatever_its_id() {
+        let world = world();
+        let insert = PropertyConstraint::Insert;
+        let rule = [world.constraint(FragmentKind::Add, world.canvas, &[(world.shapes, insert)])];
+        for id in [ROOT, OTHER] {
+            let add = Fragment::new(FragmentKind::Add, id, world.canvas)
+                .with(world.shapes, Value::References([OTHER].into()));
+            assert!(world.admits(&rule, vec![add]), "{id}");
+        }
+    }
+
+    #[test]
+    fn what_the_author_does_not_see_is_compared_with_nothing() {
+        struct Blind;
+        impl Sight for Blind {
+            fn sees(&self, _: ObjectId) -> bool {
+                true
+            }
+            fn sees_property(&self, _: ObjectId, _: PropertyId) -> bool {
+                false
+            }
+        }
+        let world = world();
+        let remove = PropertyConstraint::Remove;
+        let rule =
+            [world.constraint(FragmentKind::Change, world.canvas, &[(world.shapes, remove)])];
+        let changes = ChangeSet::atomic([world.shapes(&[])]);
+        assert!(admits(&rule, &world.graph, &changes, None));
+        assert!(!admits(&rule, &world.graph, &changes, Some(&Blind)));
+    }
 }

@@ -300,7 +300,7 @@ impl<'g> Draft<'g> {
             Value::Scalars(scalars) => FieldChange::Scalars(scalars.clone()),
             Value::Reference(reference) => {
                 let child = match reference {
-                    Some(id) => Some(self.meant(key, model, property, *id)?),
+                    Some(id) => Some(self.target(key, model, property, *id)?),
                     None => None,
                 };
                 self.set_reference(key, property, child);
@@ -310,7 +310,7 @@ impl<'g> Draft<'g> {
             Value::References(references) => {
                 let mut children = Vec::with_capacity(references.len());
                 for id in references.iter() {
-                    children.push(self.meant(key, model, property, *id)?);
+                    children.push(self.target(key, model, property, *id)?);
                 }
                 self.given.extend(children.iter().map(|child| (key, property, *child)));
                 self.set_collection(key, property, &children);
@@ -321,25 +321,22 @@ impl<'g> Draft<'g> {
         Ok(())
     }
 
-    /// The object that a property is to refer to: any, where somebody who sees more has said so for the author.
-    fn meant(
+    /// The object that a property of `parent` is to refer to, if it may.
+    fn target(
         &self,
-        key: Key,
+        parent: Key,
         model: ModelId,
         property: PropertyId,
         id: ObjectId,
     ) -> Result<Key, Rejection> {
-        let completed = self.sight.is_some_and(|sight| sight.is_completed(self.id(key), property));
-        match self.graph.key(id).filter(|_| completed) {
-            Some(child) => Ok(child),
-            None => self.target(model, property, id),
-        }
-    }
-
-    /// The object that a property is to refer to, if it may.
-    fn target(&self, model: ModelId, property: PropertyId, id: ObjectId) -> Result<Key, Rejection> {
+        let completed = self.sight.is_some_and(|s| s.is_completed(self.id(parent), property));
+        let found = match self.graph.key(id).filter(|_| completed) {
+            // Somebody who sees more has said so for the author.
+            Some(key) => Some((key, self.graph.at(key).model)),
+            None => self.resolve(id),
+        };
         let property = self.schema().model(model).property(property);
-        let Some((key, found)) = self.resolve(id) else {
+        let Some((key, found)) = found else {
             return Err(Rejection::fragment(format!(
                 "{:?} refers to {id}, which is not in the scope",
                 property.name()
@@ -417,7 +414,7 @@ impl<'g> Draft<'g> {
         for edit in edits {
             match *edit {
                 CollectionEdit::Insert { object, after } => {
-                    let child = self.target(model, property, object)?;
+                    let child = self.target(key, model, property, object)?;
                     let place = match after {
                         None => Place::Front,
                         // What is gone is no mistake: somebody else took it out in the meantime.

@@ -166,6 +166,12 @@ pub enum Output {
         /// `[…]`, the fragments.
         body: SharedText,
     },
+    /// What these members were told before, and what has not reached them, is not for them any more: they are
+    /// to get the state instead, as they see it now. What narrows their view comes right behind.
+    Recall {
+        /// Who.
+        to: Arc<[MemberId]>,
+    },
     /// A member may not be here, or not any more: it is none from now on.
     Dismissed {
         /// Who.

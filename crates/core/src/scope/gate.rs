@@ -120,7 +120,7 @@ impl Gate {
             Output::Broadcast { to: Listeners::Only(members), .. } => {
                 members.iter().copied().for_each(count);
             }
-            Output::Sync { to, .. } => to.iter().copied().for_each(count),
+            Output::Sync { to, .. } | Output::Recall { to } => to.iter().copied().for_each(count),
             Output::Broadcast { .. }
             | Output::Call(_)
             | Output::Limited(_)

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use super::access::{Claims, Glimpse, judge_with_rights};
+use super::access::{Claims, Glimpse, Renewal, judge_with_rights};
 use super::pending::{Amended, Arrival};
 use super::{Output, Scope, refuse_all, tell};
 use crate::ids::{MemberId, ObjectId};
@@ -152,10 +152,14 @@ impl Scope {
     ) {
         let Some(classes) = &mut self.classes else { return };
         match classes.renew(&self.graph, member, claims) {
-            Ok(None) => {}
-            Ok(Some(body)) => {
+            Ok(Renewal { body, narrows }) => {
                 let revision = self.revision;
-                self.pass(Output::Repair { member, revision, body }, out);
+                if narrows {
+                    self.pass(Output::Recall { to: [member].into() }, out);
+                }
+                if let Some(body) = body {
+                    self.pass(Output::Repair { member, revision, body }, out);
+                }
             }
             Err(error) => self.dismiss(now, member, error, out),
         }
@@ -169,6 +173,7 @@ impl Scope {
         out: &mut Vec<Output>,
     ) {
         self.leave(now, member, out);
+        self.pass(Output::Recall { to: [member].into() }, out);
         self.pass(Output::Dismissed { member, error }, out);
     }
 }

@@ -42,7 +42,7 @@ use crate::wire::encode;
 use crate::wire::message::Dialect;
 
 pub use access::{Access, Claims};
-use access::{Audience, Classes, Step};
+use access::{Audience, Classes, Consequences, Step};
 pub use answered::{
     Answered, REQUEST_ANSWER_MS_MAX, REQUEST_ANSWERS_BYTES_MAX, REQUEST_ANSWERS_MAX,
 };
@@ -511,9 +511,12 @@ impl Scope {
         if let (Some(classes), Some(step)) = (&mut self.classes, step) {
             told.expelled = classes.expel(&self.graph, &step);
             if classes.narrow() {
-                let (supplement, audiences) =
-                    classes.follow(&self.graph, &step, author, &told.bodies);
+                let consequences = classes.follow(&self.graph, &step, author, &told.bodies);
+                let Consequences { supplement, audiences, narrowed } = consequences;
                 (told.supplement, told.audiences) = (supplement, Some(audiences));
+                if !narrowed.is_empty() {
+                    self.pass(Output::Recall { to: narrowed.into() }, out);
+                }
             }
         }
         Some(told)

@@ -150,6 +150,8 @@ pub enum Delivery {
         /// The encoded part.
         body: SharedText,
     },
+    /// What has not reached the client of what it was told of the scope is not for it any more.
+    Recall,
     /// The answer to the session's own ChangeSet: `[…]`, the fragment replies.
     Reply {
         /// The message that is answered.

@@ -484,6 +484,7 @@ impl ServerSession {
                     self.queue(Outgoing::SyncReply { at, reply_to: message, body });
                 }
             }
+            Delivery::Recall => self.recall(scope),
             Delivery::State { revision, body } => {
                 if self.restored_scope(scope) && self.scopes.schema(scope).is_some() {
                     self.scopes.refreshed(scope);

@@ -2,15 +2,23 @@
 //! the object.
 //!
 //! - `table`: which rule decides about a model or a property.
+//! - [`Trial`]: what the rules of a scope say of a session and its changes, and why; `witness` hears it.
+//! - [`cases`]: what they are expected to say.
 //! - [`Rules`]: the policy of a scope. [`Rules::builder`] reads it, as the table `[scopes.X.access]` does.
 //!
 //! What no rule allows is refused, with one exception: who may fetch a scope may read it, as far as no rule
 //! under `read` takes something away.
 
+pub mod cases;
 mod table;
+mod trial;
+mod witness;
 
 #[cfg(test)]
 mod tests;
+
+pub use trial::{Explanation, Judged, Sighted, Trial};
+pub use witness::{Evaluation, Question, RuleText};
 
 use std::sync::Arc;
 
@@ -24,6 +32,7 @@ use serde_json::{Value as Json, json};
 
 use crate::expression::{Bindings, Constant, Environment, Expression, Kind, Mistake};
 use table::{Rule, Table};
+use witness::Witness;
 
 /// What a rule is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -84,6 +93,13 @@ impl Rules {
     /// Begins to read rules for a scope whose root is of this model.
     pub const fn builder(schema: Arc<Schema>, root: ModelId) -> RulesBuilder {
         RulesBuilder { schema, root, rules: Vec::new() }
+    }
+
+    /// The names of all rules, as refusals tell them: `change.Message`.
+    pub fn names(&self) -> Vec<String> {
+        let tables = [&self.add, &self.change, &self.remove, &self.read];
+        let rules = tables.into_iter().flat_map(Table::rules);
+        self.fetch.iter().cloned().chain(rules).map(|rule| rule.name.clone()).collect()
     }
 }
 
@@ -172,11 +188,29 @@ pub struct Configured(pub Arc<Rules>);
 
 impl AccessPolicy for Configured {
     fn rights(&self, claims: &Claims, scope: &ScopeFacts) -> Arc<dyn Rights> {
-        Arc::new(Bound::new(self.0.clone(), claims, scope))
+        Arc::new(Bound::new(self.0.clone(), claims, scope, None))
     }
 
     fn narrows(&self) -> bool {
         !self.0.read.is_empty()
+    }
+}
+
+/// The same, with somebody who hears what is asked.
+#[derive(Debug)]
+struct Witnessed {
+    rules: Arc<Rules>,
+    witness: Arc<Witness>,
+}
+
+impl AccessPolicy for Witnessed {
+    fn rights(&self, claims: &Claims, scope: &ScopeFacts) -> Arc<dyn Rights> {
+        let witness = Some(self.witness.clone());
+        Arc::new(Bound::new(self.rules.clone(), claims, scope, witness))
+    }
+
+    fn narrows(&self) -> bool {
+        !self.rules.read.is_empty()
     }
 }
 
@@ -189,14 +223,22 @@ struct Bound {
     /// For each rule under `read` what it says, if that depends on no object.
     settled: Vec<Option<bool>>,
     class: Option<ClassKey>,
+    /// Who hears what is asked.
+    witness: Option<Arc<Witness>>,
 }
 
 impl Bound {
-    fn new(rules: Arc<Rules>, claims: &Claims, scope: &ScopeFacts) -> Self {
+    fn new(
+        rules: Arc<Rules>,
+        claims: &Claims,
+        scope: &ScopeFacts,
+        witness: Option<Arc<Witness>>,
+    ) -> Self {
         let scope_facts = json!({ "name": scope.name.as_str(), "params": scope.params });
         let (session, scope) =
             (Constant::new(&Json::Object(claims.entries().clone())), Constant::new(&scope_facts));
-        let mut bound = Self { rules, session, scope, settled: Vec::new(), class: None };
+        let (settled, class) = (Vec::new(), None);
+        let mut bound = Self { rules, session, scope, settled, class, witness };
         let reading = bound.rules.read.rules();
         bound.settled = reading.iter().map(|rule| bound.settle(rule)).collect();
         bound.class = bound.class_key(&reading, claims);
@@ -238,7 +280,17 @@ impl Bound {
         bindings
     }
 
-    fn holds(&self, rule: &Rule, case: &Case<'_>, object: ProspectObject<'_>) -> bool {
+    /// Whether a rule holds. One that cannot be evaluated does not.
+    fn ask(&self, rule: &Rule, before: bool, bindings: &Bindings<'_>) -> bool {
+        let result = rule.expression.holds(bindings);
+        if let Some(witness) = &self.witness {
+            witness.heard(rule, before, bindings, &result);
+        }
+        result.unwrap_or(false)
+    }
+
+    /// Whether a rule holds of an object; `before`: as it is.
+    fn holds(&self, rule: &Rule, case: &Case<'_>, before: bool) -> bool {
         let procedure =
             rule.looks_at("procedure").then(|| Constant::new(&Json::from(case.procedure)));
         let mut bindings = self.bindings();
@@ -246,49 +298,89 @@ impl Bound {
             bindings.constant("procedure", procedure);
         }
         bindings.object("root", Some(case.root));
-        bindings.object("object", Some(object));
+        bindings.object("object", if before { case.before } else { Some(case.object) });
         bindings.object("before", case.before);
-        rule.expression.holds(&bindings).unwrap_or(false)
+        self.ask(rule, before, &bindings)
     }
 
     fn reads(&self, rule: &Rule, root: ProspectObject<'_>, object: ProspectObject<'_>) -> bool {
-        if let Some(settled) = self.settled[rule.number] {
+        if self.witness.is_none()
+            && let Some(settled) = self.settled[rule.number]
+        {
             return settled;
         }
         let mut bindings = self.bindings();
         bindings.object("root", Some(root));
         bindings.object("object", Some(object));
-        rule.expression.holds(&bindings).unwrap_or(false)
+        self.ask(rule, true, &bindings)
+    }
+
+    /// Whether a rule lets an object or a property be read.
+    fn shows(
+        &self,
+        rule: &Rule,
+        property: Option<PropertyId>,
+        root: ProspectObject<'_>,
+        object: ProspectObject<'_>,
+    ) -> bool {
+        let shows = self.reads(rule, root, object);
+        if let Some(witness) = &self.witness {
+            witness.decided(Operation::Read, object, property, Some(rule), shows);
+        }
+        shows
+    }
+
+    fn decide(
+        &self,
+        operation: Operation,
+        object: ProspectObject<'_>,
+        property: Option<PropertyId>,
+        rule: Option<&Arc<Rule>>,
+        holds: impl FnOnce(&Rule) -> bool,
+    ) -> Result<(), Denial> {
+        let allowed = rule.is_some_and(|rule| holds(rule));
+        if let Some(witness) = &self.witness {
+            witness.decided(operation, object, property, rule.map(|rule| &**rule), allowed);
+        }
+        if allowed {
+            return Ok(());
+        }
+        let rule = rule.map(|rule| rule.name.clone());
+        let action = match operation {
+            Operation::Fetch => "fetch this scope".to_owned(),
+            _ => format!("{} {:?}", operation.as_str(), witness::target(object, property)),
+        };
+        Err(Denial { action, rule })
     }
 }
 
 impl Rights for Bound {
-    fn fetch(&self, root: ProspectObject<'_>) -> Result<(), Denial> {
-        let action = || "fetch this scope".to_owned();
-        let Some(rule) = &self.rules.fetch else {
-            return Err(Denial { action: action(), rule: None });
-        };
-        let mut bindings = self.bindings();
-        bindings.object("root", Some(root));
-        if rule.expression.holds(&bindings).unwrap_or(false) {
-            return Ok(());
+    fn begin(&self, fragment: usize) {
+        if let Some(witness) = &self.witness {
+            witness.begin(fragment);
         }
-        Err(Denial { action: action(), rule: Some(rule.name.clone()) })
+    }
+
+    fn fetch(&self, root: ProspectObject<'_>) -> Result<(), Denial> {
+        self.decide(Operation::Fetch, root, None, self.rules.fetch.as_ref(), |rule| {
+            let mut bindings = self.bindings();
+            bindings.object("root", Some(root));
+            self.ask(rule, true, &bindings)
+        })
     }
 
     fn add(&self, case: &Case<'_>) -> Result<(), Denial> {
         let rule = self.rules.add.of_model(case.object.model());
-        decide("add", case, None, rule, |rule| self.holds(rule, case, case.object))
+        self.decide(Operation::Add, case.object, None, rule, |rule| self.holds(rule, case, false))
     }
 
     fn change(&self, case: &Case<'_>, property: Option<PropertyId>) -> Result<(), Denial> {
         let rule = self.rules.change.of(case.object.model(), property);
-        decide("change", case, property, rule, |rule| {
+        self.decide(Operation::Change, case.object, property, rule, |rule| {
             // A rule that does not speak of before is meant for before, too: or whoever may only change
             // what is its own could make anything its own first.
-            let before = case.before.filter(|_| !rule.looks_at("before"));
-            before.is_none_or(|before| self.holds(rule, case, before))
-                && self.holds(rule, case, case.object)
+            let once = case.before.is_none() || rule.looks_at("before");
+            (once || self.holds(rule, case, true)) && self.holds(rule, case, false)
         })
     }
 
@@ -298,28 +390,39 @@ impl Rights for Bound {
 
     fn remove(&self, case: &Case<'_>) -> Result<(), Denial> {
         let rule = self.rules.remove.of_model(case.object.model());
-        decide("remove", case, None, rule, |rule| self.holds(rule, case, case.object))
+        self.decide(Operation::Remove, case.object, None, rule, |rule| self.holds(rule, case, true))
     }
 
     fn hidden(&self, root: ProspectObject<'_>, object: ProspectObject<'_>) -> Option<Hidden> {
         let model = object.model();
         if let Some(rule) = self.rules.read.of_model(model)
-            && !self.reads(rule, root, object)
+            && !self.shows(rule, None, root, object)
         {
             return None;
         }
         let properties = self.rules.read.of_properties(model).iter();
-        let hidden = properties.filter(|(_, rule)| !self.reads(rule, root, object));
+        let hidden =
+            properties.filter(|(property, rule)| !self.shows(rule, Some(*property), root, object));
         Some(hidden.map(|(property, _)| *property).collect())
+    }
+
+    fn hides(
+        &self,
+        root: ProspectObject<'_>,
+        object: ProspectObject<'_>,
+        property: PropertyId,
+    ) -> Option<String> {
+        let rule = self.rules.read.of(object.model(), Some(property))?;
+        if let Some(witness) = &self.witness {
+            witness.hear_reading(true);
+            self.shows(rule, Some(property), root, object);
+            witness.hear_reading(false);
+        }
+        Some(rule.name.clone())
     }
 
     fn reads_by_root(&self) -> bool {
         self.rules.read.looks_at("root")
-    }
-
-    fn hides(&self, model: ModelId, property: PropertyId) -> Option<String> {
-        let rule = self.rules.read.of(model, Some(property))?;
-        Some(rule.name.clone())
     }
 
     fn fetches_by(&self) -> FetchesBy {
@@ -333,23 +436,4 @@ impl Rights for Bound {
     fn class(&self) -> Option<ClassKey> {
         self.class.clone()
     }
-}
-
-fn decide(
-    operation: &str,
-    case: &Case<'_>,
-    property: Option<PropertyId>,
-    rule: Option<&Arc<Rule>>,
-    holds: impl FnOnce(&Rule) -> bool,
-) -> Result<(), Denial> {
-    if rule.is_some_and(|rule| holds(rule)) {
-        return Ok(());
-    }
-    let model = case.object.definition();
-    let target = match property {
-        None => model.name().to_string(),
-        Some(property) => format!("{}.{}", model.name(), model.property(property).name()),
-    };
-    let rule = rule.map(|rule| rule.name.clone());
-    Err(Denial { action: format!("{operation} {target:?}"), rule })
 }

@@ -153,13 +153,18 @@ fn bearer(header: &str) -> Option<&str> {
 }
 
 /// Somebody of whom this is said. Where there is a `sub` and no `user`, rules know it as `session.user`, too.
-fn identity(mut said: Map<String, Value>, expires_at: Option<u64>) -> Identity {
+fn identity(said: Map<String, Value>, expires_at: Option<u64>) -> Identity {
+    Identity { claims: with_user(said), expires_at }
+}
+
+/// Claims as rules know them: where there is a `sub` and no `user`, the subject is the user, too.
+pub(crate) fn with_user(mut said: Map<String, Value>) -> Claims {
     if !said.contains_key("user")
         && let Some(subject) = said.get("sub").cloned()
     {
         said.insert("user".to_owned(), subject);
     }
-    Identity { claims: Claims::new(said), expires_at }
+    Claims::new(said)
 }
 
 fn unauthorized(message: &str) -> Rejection {

@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::access::Access;
 use super::operate;
 use super::tail::Tail;
+use super::token::Token;
 use super::types::Language;
 use crate::config::{Setting, Variables, variables};
 
@@ -43,6 +45,11 @@ pub(super) enum Command {
         #[arg(long = "as", value_name = "LANGUAGE", default_value = "js")]
         language: Language,
     },
+    /// Says what access rules decide, and why; tests them.
+    #[command(subcommand)]
+    Access(Access),
+    /// Prints a signed token for trying access rules, in development.
+    Token(Token),
     /// Prints what is in a scope, and then what happens to it.
     Tail(Tail),
     /// Prints the commits of a scope, or a state that it had.

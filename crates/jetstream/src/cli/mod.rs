@@ -1,5 +1,6 @@
 //! The command `jetstream`: `serve`, `check`, `types`, `tail`, `history` and its like, `--version`.
 //!
+//! - `access`: what access rules decide, and why.
 //! - `arguments`: what can be said on the command line and in the environment.
 //! - `logs`: where events go.
 //! - `pages`: the demos in a browser.
@@ -7,8 +8,10 @@
 //! - `serve`: a server from its configuration to its last connection.
 //! - `types`: models as definitions in other languages.
 //! - `operate`: looking at what is stored, and changing it.
+//! - `token`: a token for trying access rules.
 //! - `tail`: a client that prints what happens to a scope.
 
+mod access;
 mod arguments;
 mod inspector;
 mod logs;
@@ -16,6 +19,7 @@ mod operate;
 mod pages;
 mod serve;
 mod tail;
+mod token;
 mod types;
 
 use std::ffi::OsString;
@@ -67,6 +71,8 @@ fn run(arguments: impl Iterator<Item = OsString>, environment: Vec<(String, Stri
             Err(error) => refuse(&error),
         },
         Command::Types { file, language } => types(file.as_deref(), &settings, language),
+        Command::Access(arguments) => access::access(arguments, &settings),
+        Command::Token(arguments) => token::token(&arguments),
         Command::Tail(arguments) => tail::tail(arguments),
         Command::History(arguments) => operate::history(arguments, &settings),
         Command::Revert(arguments) => operate::revert(arguments, &settings),

@@ -290,7 +290,7 @@ impl Config {
         HttpAction::new(service, request.clone(), &**success, self.limits.clone())
     }
 
-    fn options(&self, scope: &ScopeConfig) -> Options {
+    pub(super) fn options(&self, scope: &ScopeConfig) -> Options {
         let procedures = self.procedures.iter().map(|procedure| {
             let constraints = procedure.constraints.clone();
             (procedure.name.clone(), Procedure { constraints, ..Procedure::default() })
@@ -311,7 +311,10 @@ impl Config {
     }
 
     /// Makes what the scope begins with, each time anew: two scopes of a family have different roots.
-    fn graph(&self, scope: &ScopeConfig) -> impl Fn() -> Result<Graph, Rejection> + use<> {
+    pub(super) fn graph(
+        &self,
+        scope: &ScopeConfig,
+    ) -> impl Fn() -> Result<Graph, Rejection> + use<> {
         let schema = self.schema.clone();
         let (model, initial) = (scope.root, scope.initial.clone());
         move || {

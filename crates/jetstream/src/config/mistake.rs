@@ -80,6 +80,11 @@ impl Sources {
     pub(super) fn get(&self, id: SourceId) -> &Source {
         &self.0[id.0]
     }
+
+    /// The line on which a place begins, from 1.
+    pub(super) fn line(&self, place: Place) -> usize {
+        self.get(place.source).lines.partition_point(|line| *line <= place.start)
+    }
 }
 
 /// One mistake in a configuration.

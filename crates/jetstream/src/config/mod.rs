@@ -15,6 +15,7 @@ mod check;
 mod mistake;
 mod settings;
 mod tree;
+mod trial;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -24,9 +25,11 @@ use http::{HeaderName, HeaderValue, StatusCode};
 
 pub use crate::secret::Secret;
 pub use apply::{Kept, OpenError};
+pub use check::cases::{Cases, Report};
 pub use check::limits::{KEYS as LIMIT_KEYS, LimitKey, Unit};
 pub use mistake::{Mistake, Mistakes};
 pub use settings::{PREFIX as VARIABLE_PREFIX, Setting, Variables, variables};
+pub use trial::{TrialError, read_changes, read_claims};
 
 use crate::access::Rules;
 use crate::api::{ApiLimits, ApiToken};

@@ -12,6 +12,7 @@
 
 mod check;
 mod kind;
+mod look;
 mod seen;
 
 #[cfg(test)]
@@ -31,6 +32,7 @@ use jetstream_core::model::Schema;
 use jetstream_core::model::prospect::{Prospect, ProspectObject};
 
 pub use kind::Kind;
+pub use look::Looked;
 pub use seen::Constant;
 
 /// The variables that an expression may name, and the models of its objects.
@@ -202,12 +204,18 @@ impl Expression {
         bindings: &Bindings<'_>,
         look: impl FnOnce(&dyn Val) -> R,
     ) -> Result<R, EvaluationError> {
-        static STANDARD: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
-        let mut context = Context::with_env(STANDARD.clone());
-        context.set_variable_resolver(bindings);
-        let value = Cel::resolve_val(&self.tree, &context);
-        value.map(|value| look(&*value)).map_err(|e| EvaluationError::Failed(in_words(&e)))
+        with_context(bindings, |context| {
+            let value = Cel::resolve_val(&self.tree, context);
+            value.map(|value| look(&*value)).map_err(|e| EvaluationError::Failed(in_words(&e)))
+        })
     }
+}
+
+fn with_context<R>(bindings: &Bindings<'_>, look: impl FnOnce(&Context<'_, '_>) -> R) -> R {
+    static STANDARD: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
+    let mut context = Context::with_env(STANDARD.clone());
+    context.set_variable_resolver(bindings);
+    look(&context)
 }
 
 /// Names keys and functions, never values: those may be secrets.

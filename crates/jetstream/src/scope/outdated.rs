@@ -199,8 +199,13 @@ impl Rights for Narrowed {
         Some(hidden)
     }
 
-    fn hides(&self, model: ModelId, property: PropertyId) -> Option<String> {
-        self.rights.hides(model, property)
+    fn hides(
+        &self,
+        root: ProspectObject<'_>,
+        object: ProspectObject<'_>,
+        property: PropertyId,
+    ) -> Option<String> {
+        self.rights.hides(root, object, property)
     }
 
     fn reads_by_root(&self) -> bool {
@@ -247,7 +252,7 @@ impl Rights for Everything {
         Some(Hidden::new())
     }
 
-    fn hides(&self, _: ModelId, _: PropertyId) -> Option<String> {
+    fn hides(&self, _: ProspectObject<'_>, _: ProspectObject<'_>, _: PropertyId) -> Option<String> {
         None
     }
 

@@ -41,6 +41,7 @@ impl Recipient for Notes {
         self.0.lock().push(match delivery {
             Delivery::State { body, .. } => format!("{scope} state {body}"),
             Delivery::Sync { body, .. } => format!("{scope} sync {body}"),
+            Delivery::Recall => format!("{scope} recall"),
             Delivery::Reply { message, body, .. } => format!("{scope} reply {message} {body}"),
         });
     }

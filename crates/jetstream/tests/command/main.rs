@@ -1,6 +1,7 @@
 //! The command `jetstream` from outside: a process, its output, its exit code, its sockets.
 #![cfg(unix)]
 
+mod access;
 mod check;
 mod copies;
 mod durable;

@@ -2,38 +2,47 @@
 
 use jetstream::authentication::Identity;
 use jetstream::core::scope::Claims;
-use jetstream::{ConnectInfo, MemoryTransport, Metrics, Server, ServerHandle};
+use jetstream::{ConnectInfo, MemoryTransport, Metrics, Server, ServerHandle, WebSocket};
 use serde_json::{Value, json};
 
 use crate::client::{Client, Line};
 
-/// The chat with roles of the guide, as it stands there.
-fn guide() -> jetstream::config::Config {
-    let page = include_str!("../../../../docs/guide/access.md");
-    let (_, rest) =
-        page.split_once("```toml title=\"chat with roles\"\n").expect("the guide's example");
-    let (text, _) = rest.split_once("\n```").expect("the end of the example");
+const DEMO: &str = include_str!("../../../../demos/chat-roles/jetstream.toml");
+
+/// The chat with roles of the demos.
+fn chat() -> jetstream::config::Config {
     // Tokens are another story; here the session says who it is.
     let text: String =
-        text.lines().filter(|line| !line.starts_with("jwt")).collect::<Vec<_>>().join("\n");
+        DEMO.lines().filter(|line| !line.starts_with("jwt")).collect::<Vec<_>>().join("\n");
     let text = text.replace("[authentication]", "");
-    jetstream::config::Config::parse("guide", &text, std::path::Path::new("."), &[])
+    jetstream::config::Config::parse("chat", &text, std::path::Path::new("."), &[])
         .unwrap_or_else(|mistakes| panic!("{mistakes}"))
 }
 
-struct World {
-    server: ServerHandle,
+#[test]
+fn the_guide_shows_the_chat_of_the_demos() {
+    let page = include_str!("../../../../docs/guide/access.md");
+    let (_, rest) =
+        page.split_once("```toml title=\"chat with roles\"\n").expect("the guide's example");
+    let (shown, _) = rest.split_once("\n```").expect("the end of the example");
+    let (_, demo) = DEMO.split_once("\n\n").expect("a line about the file");
+    assert_eq!(shown, demo.trim_end());
+}
+
+pub(crate) struct World {
+    pub(crate) server: ServerHandle,
     connector: jetstream::transport::memory::MemoryConnector,
 }
 
 impl World {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let (transport, connector) = MemoryTransport::new();
         let metrics = Metrics::new();
         let builder = Server::builder()
             .transport(transport)
+            .transport(WebSocket::bind("127.0.0.1:0"))
             .metrics(metrics.clone())
-            .scopes(guide().scopes(metrics))
+            .scopes(chat().scopes(metrics))
             .on_session(|session| {
                 let claims = session.params().get("claims").and_then(Value::as_object).cloned();
                 session.accept_as(Claims::new(claims.unwrap_or_default()))
@@ -41,7 +50,16 @@ impl World {
         Self { server: builder.start().await.unwrap(), connector }
     }
 
-    async fn client(&self, claims: Value) -> Client {
+    /// A client over a socket.
+    pub(crate) async fn dial(&self, version: &'static str, claims: Value) -> Client {
+        let line = Line::dial(self.server.local_addr(), "/").await;
+        let mut client = Client::speaking(line, version);
+        let reply = client.create(json!({ "claims": claims })).await;
+        client.token = reply["sessionToken"].as_str().unwrap_or_else(|| panic!("{reply}")).into();
+        client
+    }
+
+    pub(crate) async fn client(&self, claims: Value) -> Client {
         let line = self.connector.connect(ConnectInfo::new("/")).await.unwrap();
         let mut client = Client::new(Line::Memory(line));
         let reply = client.create(json!({ "claims": claims })).await;
@@ -50,14 +68,14 @@ impl World {
     }
 }
 
-fn identity(claims: &Value) -> Identity {
+pub(crate) fn identity(claims: &Value) -> Identity {
     let claims = Claims::new(claims.as_object().cloned().unwrap());
     Identity { claims, expires_at: None }
 }
 
-const MESSAGE: &str = "ae000000-0000-4000-8000-000000000007";
+pub(crate) const MESSAGE: &str = "ae000000-0000-4000-8000-000000000007";
 
-fn post(room: &Value, author: &str) -> Value {
+pub(crate) fn post(room: &Value, author: &str) -> Value {
     let message = json!({"author": author, "text": "hello", "report": "for moderators"});
     let add = json!({"type": "add", "uuid": MESSAGE, "clsName": "Message", "properties": message});
     let attach = json!({"type": "change", "uuid": room["rootUUID"], "clsName": "ChatRoom",
@@ -65,14 +83,14 @@ fn post(room: &Value, author: &str) -> Value {
     json!({"type": "ScopeSync", "scopeIndex": 0, "fragments": [add, attach]})
 }
 
-fn flag(flagged: bool) -> Value {
+pub(crate) fn flag(flagged: bool) -> Value {
     let change = json!({"type": "change", "uuid": MESSAGE, "clsName": "Message",
                         "properties": {"flagged": flagged}});
     json!({"type": "ScopeSync", "scopeIndex": 0, "fragments": [change]})
 }
 
 #[tokio::test]
-async fn the_chat_of_the_guide_shows_each_role_what_it_may_see() {
+async fn the_chat_shows_each_role_what_it_may_see() {
     let world = World::new().await;
     let mut stranger = world.client(json!({})).await;
     let reply = stranger.fetch("ChatRoom").await;

@@ -91,6 +91,11 @@ impl Client {
         self
     }
 
+    /// A client without a session that will say it is of this version.
+    pub(crate) fn speaking(line: Line, version: &'static str) -> Self {
+        Self { version, ..Self::new(line) }
+    }
+
     /// A client with a session of its own.
     pub(crate) async fn join(line: Line) -> Self {
         Self::new(line).joined().await

@@ -9,6 +9,7 @@ mod signer;
 
 mod access;
 mod application;
+mod attacks;
 mod binding;
 mod crash;
 mod credentials;

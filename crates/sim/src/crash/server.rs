@@ -194,6 +194,7 @@ impl World {
                 | scope::Output::Updated { .. }
                 | scope::Output::Call(_)
                 | scope::Output::Sync { .. }
+                | scope::Output::Recall { .. }
                 | scope::Output::Dismissed { .. } => {}
             }
         }

@@ -15,6 +15,7 @@ mod order;
 mod outcome;
 mod paced;
 mod told;
+mod veiled;
 mod whole;
 
 use crate::event::Event;
@@ -40,6 +41,18 @@ pub(crate) struct Properties(Vec<Box<dyn Property>>);
 
 impl Properties {
     pub(crate) fn new(settings: &Settings, hosts: &[Host]) -> Self {
+        if settings.veiled {
+            // Where members see different things and nothing is stored, other things hold.
+            return Self(vec![
+                Box::new(once::Once::default()),
+                Box::new(told::ToldOnce::default()),
+                Box::new(graph::Sound::new(hosts, settings)),
+                Box::new(lasts::Lasts::new(settings)),
+                Box::new(outcome::Outcome::default()),
+                Box::new(decided::Decided::default()),
+                Box::new(veiled::Veiled::new(hosts)),
+            ]);
+        }
         Self(vec![
             Box::new(once::Once::default()),
             Box::new(told::ToldOnce::default()),

@@ -38,6 +38,10 @@ impl World {
     pub(super) fn fault(&mut self) {
         let mean = self.settings.fault_every_ms.max(1);
         self.fault_at = Some(self.within((mean / 4, mean * 7 / 4)));
+        if self.settings.veiled && self.dice.one_in(2) {
+            let scope = self.dice.below(self.hosts.len());
+            return if self.dice.one_in(2) { self.renew() } else { self.update(scope) };
+        }
         let connections: Vec<ConnectionId> = self.connections.keys().copied().collect();
         let Some(connection) = self.dice.pick(&connections).copied() else { return };
         let client = self.connections[&connection].client;

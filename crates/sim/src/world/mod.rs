@@ -23,19 +23,21 @@ use std::sync::Arc;
 
 use jetstream_core::ids::{ConnectionId, MemberId, MessageIndex, SessionId};
 use jetstream_core::model::Schema;
-use jetstream_core::scope::{Options, Scope};
+use jetstream_core::scope::access::ScopeFacts;
+use jetstream_core::scope::{Access, Options, Scope};
 use jetstream_core::session::ServerSession;
 use jetstream_core::time::{Millis, Now, Timestamp};
 
 use crate::dice::Dice;
 use crate::event::{ClientId, Event, ScopeId};
 use crate::property::Properties;
+use crate::veil::Veil;
 use crate::workload;
 
 pub use client::Client;
 pub(crate) use copies::Content;
 pub use host::Host;
-pub use settings::{Manner, Settings};
+pub use settings::{Manner, Planted, Settings};
 
 use network::Connection;
 use server::{Served, ServerEnd};
@@ -88,6 +90,10 @@ pub struct Counts {
     pub slowed: u64,
     /// ChangeSets that were refused because their client went too fast.
     pub hurried: u64,
+    /// Members whose rights changed.
+    pub renewals: u64,
+    /// Members who were to see less.
+    pub recalls: u64,
     /// Things done from the agenda.
     pub steps: u64,
 }
@@ -99,8 +105,15 @@ impl World {
         let validate = settings.verdict_ms.is_some();
         let limits = settings.limits.clone();
         let state_step_bytes = settings.state_step_bytes;
+        let mixes_classes = settings.planted == Some(Planted::MixesClasses);
+        let access = settings.veiled.then(|| Access {
+            policy: Arc::new(Veil { mixes_classes }),
+            scope: Arc::new(ScopeFacts { name: "board".into(), params: BTreeMap::new() }),
+        });
+        // What is told is told at once there, so that it is known what a member may see at that moment.
+        let stored = !settings.veiled;
         let options =
-            Options { limits, validate, state_step_bytes, stored: true, ..Options::default() };
+            Options { limits, validate, state_step_bytes, stored, access, ..Options::default() };
         let host = |number: usize| {
             let scope = Scope::new(workload::new_graph(&schema), options.clone());
             Host::new(format!("scope-{number}"), scope)

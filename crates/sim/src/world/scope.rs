@@ -2,14 +2,16 @@
 
 use jetstream_core::ids::{MemberId, MessageIndex, Revision, Ticket};
 use jetstream_core::model::{ChangeSet, Fragment, FragmentKind, Scalar, Value};
-use jetstream_core::scope::{Entry, Input, Output, Terms};
+use jetstream_core::scope::{Claims, Entry, Input, Output, Terms};
 use jetstream_core::session::{self, Delivery};
 use jetstream_core::wire::StateBody;
 use jetstream_core::wire::message::Dialect;
 
 use super::World;
 use super::host::Address;
+use super::settings::Planted;
 use crate::event::{Event, News, ScopeId, Told};
+use crate::veil::{self, Level};
 use crate::workload::{ROOT, Workload};
 
 impl World {
@@ -28,6 +30,9 @@ impl World {
             Input::Leave { member } => Some(*member),
             _ => None,
         };
+        if let Input::Join { member, claims, .. } | Input::Claims { member, claims } = &input {
+            self.sees(scope, *member, claims);
+        }
         let mut out = Vec::new();
         let host = &mut self.hosts[scope];
         host.scope.handle(now, input, &mut out);
@@ -35,7 +40,7 @@ impl World {
             host.addresses.remove(&member);
             host.following.remove(&member);
         }
-        if self.settings.verdict_ms.is_some() {
+        if self.settings.verdict_ms.is_some() || self.settings.veiled {
             if let Some((Some(author), changes)) = judged {
                 self.hosts[scope].judged.insert(author, (None, changes.fragments.len()));
             }
@@ -122,7 +127,8 @@ impl World {
                     let at = self.within(self.settings.persist_ms);
                     self.hosts[scope].store(at, entry);
                 }
-                Output::Committed(_) | Output::Limited(_) => {}
+                Output::Committed(_) => self.counts.commits += u64::from(self.settings.veiled),
+                Output::Limited(_) => {}
                 Output::State { member, revision, body } => {
                     self.told_state(scope, member, revision, body);
                 }
@@ -161,14 +167,55 @@ impl World {
                     }
                 }
                 Output::Call(call) => self.called(scope, call),
-                Output::Sync { .. } | Output::Dismissed { .. } => {
-                    self.fail(
-                        "a scope without rules tells its members different things".to_owned(),
-                    );
+                Output::Sync { to, revision, body } => {
+                    for member in to.iter() {
+                        let Some(address) = self.address(scope, *member) else { continue };
+                        let news = News::Sync(address.index, body.clone());
+                        let delivery = Delivery::Sync { revision, body: body.clone() };
+                        self.told(scope, *member, revision, news, delivery);
+                    }
                 }
+                Output::Recall { to } => {
+                    for member in to.iter() {
+                        self.counts.recalls += 1;
+                        self.recall(scope, *member);
+                    }
+                }
+                Output::Dismissed { .. } => self.fail("nobody is sent away here".to_owned()),
                 Output::Updated { .. } => {}
             }
         }
+    }
+
+    /// A member's rights are what they are from now on.
+    fn sees(&mut self, scope: ScopeId, member: MemberId, claims: &Claims) {
+        let Some(Address { session, index, .. }) = self.address(scope, member) else { return };
+        let level = claims.entries().get("level").and_then(serde_json::Value::as_u64);
+        let level = level.unwrap_or_default() as Level;
+        self.note(|| format!("session {session} sees scope-{scope} at level {level}"));
+        self.tell(&Event::Sees { session, index, scope, level });
+    }
+
+    fn recall(&mut self, scope: ScopeId, member: MemberId) {
+        let Some(Address { session, index, .. }) = self.address(scope, member) else { return };
+        self.note(|| format!("session {session} is to forget what waits of {index}"));
+        if self.settings.planted != Some(Planted::KeepsWhatIsRecalled) {
+            let delivery = Delivery::Recall;
+            self.session_input(session, session::Input::Deliver { scope: index, delivery });
+        }
+    }
+
+    /// Somebody's rights change.
+    pub(super) fn renew(&mut self) {
+        let members = self.hosts.iter().enumerate();
+        let members: Vec<(ScopeId, MemberId)> = members
+            .flat_map(|(scope, host)| host.addresses.keys().map(move |member| (scope, *member)))
+            .collect();
+        let Some((scope, member)) = self.dice.pick(&members).copied() else { return };
+        self.counts.renewals += 1;
+        let claims = veil::claims(self.dice.below(4) as Level);
+        let at = self.within((0, 3));
+        self.hosts[scope].send(at, Input::Claims { member, claims });
     }
 
     fn told_state(

@@ -15,6 +15,7 @@ use super::World;
 use super::host::Address;
 use super::network::Packet;
 use crate::event::{Event, Request, ScopeId};
+use crate::veil::{self, Level};
 
 /// The server's end of a connection.
 #[derive(Debug)]
@@ -241,16 +242,13 @@ impl World {
         let member = self.next_member;
         self.next_member = member.next();
         self.hosts[scope].addresses.insert(member, Address { session, index, dialect });
-        self.hosts[scope].send(
-            soon,
-            scope::Input::Join {
-                member,
-                session,
-                dialect,
-                claims: std::sync::Arc::default(),
-                returns: false,
-            },
-        );
+        let claims = match self.settings.veiled {
+            true => veil::claims(self.dice.below(4) as Level),
+            false => std::sync::Arc::default(),
+        };
+        let returns = false;
+        let join = scope::Input::Join { member, session, dialect, claims, returns };
+        self.hosts[scope].send(soon, join);
         self.tell(&Event::Joined { session, index, scope });
     }
 
@@ -329,8 +327,14 @@ impl World {
             && let Some(served) = self.sessions.get_mut(&id)
             && served.session.next_frame(now, &mut frame)
         {
+            self.sent(id, &frame);
             self.send_down(connection, frame.to_text());
         }
+    }
+
+    fn sent(&mut self, session: SessionId, frame: &Frame) {
+        let text = frame.to_text();
+        self.tell(&Event::Sent { session, text: &text });
     }
 
     /// Gives a connection that is about to be closed all that is left for it.
@@ -341,6 +345,7 @@ impl World {
             && served.session.connection() == Some(connection)
             && served.session.next_frame(now, &mut frame)
         {
+            self.sent(id, &frame);
             self.send_down(connection, frame.to_text());
         }
     }

@@ -41,6 +41,19 @@ pub struct Settings {
     pub loses_verdicts: bool,
     /// How many bytes of a state are written in one go; 0: all of it.
     pub state_step_bytes: usize,
+    /// Whether members see different things, and their rights change.
+    pub veiled: bool,
+    /// A mistake that is made on purpose.
+    pub planted: Option<Planted>,
+}
+
+/// A mistake for a property to find.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Planted {
+    /// Sessions are not told that what they keep for their clients is not for them any more.
+    KeepsWhatIsRecalled,
+    /// Members who may see different things are told the same.
+    MixesClasses,
 }
 
 /// What a client speaks, and whether it minds its manners.
@@ -73,6 +86,8 @@ impl Settings {
             verdict_ms: None,
             loses_verdicts: false,
             state_step_bytes: 0,
+            veiled: false,
+            planted: None,
         }
     }
 
@@ -97,7 +112,20 @@ impl Settings {
             verdict_ms: draw_verdicts(&mut dice.clone().split()),
             loses_verdicts: true,
             state_step_bytes: draw_step(dice),
+            veiled: false,
+            planted: None,
         }
+    }
+
+    /// The world of a seed in which members see different things, and their rights change.
+    pub fn veiled(dice: &mut Dice) -> Self {
+        let drawn = match dice.one_in(3) {
+            true => Self::together(dice),
+            false => Self::draw(dice),
+        };
+        let hostile_ms = drawn.hostile_ms.min(20_000);
+        let fault_every_ms = [300, 1_500][dice.below(2)];
+        Self { veiled: true, hostile_ms, fault_every_ms, ..drawn }
     }
 
     /// A world in which the original's client and ours edit one board together, while connections break.

@@ -47,7 +47,7 @@ impl World {
         let mut out = Vec::new();
         let now = self.wall();
         self.hosts[scope].scope.handle(now, Input::Deadline, &mut out);
-        if self.settings.verdict_ms.is_some() {
+        if self.settings.verdict_ms.is_some() || self.settings.veiled {
             self.shadow(scope, &out);
         }
         self.scope_outputs(scope, out);
@@ -69,10 +69,12 @@ impl World {
     /// Follows a scope by its commits alone, for one input may bring about several.
     pub(super) fn shadow(&mut self, scope: ScopeId, out: &[Output]) {
         let commits = out.iter().filter_map(|output| match output {
-            Output::Persist { entry: Entry::Commit(commit), .. } => Some(commit),
+            Output::Persist { entry: Entry::Commit(commit), .. } => Some(&**commit),
+            // Where nothing is stored.
+            Output::Committed(commit) if self.settings.veiled => Some(&**commit),
             _ => None,
         });
-        for commit in commits {
+        for commit in commits.collect::<Vec<_>>() {
             let fragments = commit.fragments.to_vec();
             if let Err(why) = self.hosts[scope].shadow.receive(fragments.clone()) {
                 return self.fail(format!("commit {} does not fit: {why:?}", commit.revision));

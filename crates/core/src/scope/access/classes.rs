@@ -45,6 +45,26 @@ struct Class {
     state: KeptState,
 }
 
+/// What a commit is to those who see different things.
+#[derive(Debug, Default)]
+pub(in crate::scope) struct Consequences {
+    /// What its author is told beside the reply.
+    pub(in crate::scope) supplement: Option<SharedText>,
+    /// What the others are told.
+    pub(in crate::scope) audiences: Vec<Audience>,
+    /// Those who see less now.
+    pub(in crate::scope) narrowed: Vec<MemberId>,
+}
+
+/// What other claims of a member come to.
+#[derive(Debug, Default)]
+pub(in crate::scope) struct Renewal {
+    /// What it has to be told, so that it shows what it may see now.
+    pub(in crate::scope) body: Option<SharedText>,
+    /// Whether it sees less of something.
+    pub(in crate::scope) narrows: bool,
+}
+
 /// Some members, and what they are told: members of one class who speak the same dialect get the same text.
 #[derive(Debug)]
 pub(in crate::scope) struct Audience {
@@ -89,7 +109,7 @@ impl Classes {
         }
     }
 
-    /// Other claims of a member. What it has to be told, so that it shows what it may see now.
+    /// Other claims of a member.
     ///
     /// # Errors
     ///
@@ -99,8 +119,8 @@ impl Classes {
         graph: &Graph,
         member: MemberId,
         claims: &Claims,
-    ) -> Result<Option<SharedText>, Rejection> {
-        let Some(guest) = self.members.get_mut(&member) else { return Ok(None) };
+    ) -> Result<Renewal, Rejection> {
+        let Some(guest) = self.members.get_mut(&member) else { return Ok(Renewal::default()) };
         let rights = self.access.policy.rights(claims, &self.access.scope);
         guest.is_known = !claims.is_anonymous();
         if let Err(denial) = may_fetch(graph, &*rights) {
@@ -113,18 +133,19 @@ impl Classes {
         guest.rights = rights.clone();
         let before = std::mem::replace(&mut guest.class, after.clone());
         if before == after {
-            return Ok(None);
+            return Ok(Renewal::default());
         }
         self.enter(graph, member, dialect, &after, &rights);
-        let fragments = {
+        let (fragments, narrows) = {
             let view = |key: &Option<ClassKey>| self.classes.get(key).and_then(|c| c.view.as_ref());
             let (from, to) = (view(&before), view(&after));
             let turn = View::between(graph, from, to);
             let step = Step::default();
-            Passage { graph, view: to, turn: &turn, step: &step }.fragments(dialect)
+            let passage = Passage { graph, view: to, turn: &turn, step: &step };
+            (passage.fragments(dialect), turn.narrows(&step))
         };
         self.exit(member, &before);
-        Ok(encoded(graph, &fragments, dialect))
+        Ok(Renewal { body: encoded(graph, &fragments, dialect), narrows })
     }
 
     /// Lets those go who may not be here any more after a commit. They are not told of it.
@@ -273,15 +294,16 @@ impl Classes {
         }
     }
 
-    /// A commit was made. What its author is told beside the reply, and what the others are told.
+    /// A commit was made.
     pub(in crate::scope) fn follow(
         &mut self,
         graph: &Graph,
         step: &Step,
         author: Option<MemberId>,
         open: &Bodies,
-    ) -> (Option<SharedText>, Vec<Audience>) {
-        let (mut supplement, mut audiences) = (None, Vec::new());
+    ) -> Consequences {
+        let mut consequences = Consequences::default();
+        let Consequences { supplement, audiences, narrowed } = &mut consequences;
         for class in self.classes.values_mut() {
             let Some(mut view) = class.view.take() else {
                 for dialect in [Dialect::Original, Dialect::V1] {
@@ -301,11 +323,14 @@ impl Classes {
                 }
             }
             if let Some(dialect) = author.and_then(|author| class.members.get(&author)) {
-                supplement = encoded(graph, &passage.for_author(), *dialect);
+                *supplement = encoded(graph, &passage.for_author(), *dialect);
+            }
+            if turn.narrows(step) {
+                narrowed.extend(class.members.keys());
             }
             class.view = Some(view);
         }
-        (supplement, audiences)
+        consequences
     }
 
     fn view(&self, member: MemberId) -> Option<&View> {

@@ -242,7 +242,8 @@ impl<'a> Rules<'a> {
         }
         let model = case.object.definition();
         let place = format!("{}.{}", model.name(), model.property(property).name());
-        let rule = self.author.rights.hides(case.object.model(), property);
+        let object = case.before.unwrap_or(case.object);
+        let rule = self.author.rights.hides(case.root, object, property);
         Err(Denial { action: format!("read {place:?}"), rule })
     }
 }

@@ -28,9 +28,9 @@ use smallvec::SmallVec;
 
 use crate::ids::ScopeName;
 use crate::model::prospect::ProspectObject;
-use crate::model::{ErrorCode, ModelId, PropertyId, Rejection};
+use crate::model::{ErrorCode, PropertyId, Rejection};
 
-pub(super) use classes::{Audience, Classes};
+pub(super) use classes::{Audience, Classes, Consequences, Renewal};
 pub(super) use judging::judge_with_rights;
 pub(super) use view::Glimpse;
 pub(super) use view::Step;
@@ -176,9 +176,13 @@ pub trait Rights: fmt::Debug + Send + Sync {
     /// [`reads_by_root`](Self::reads_by_root).
     fn hidden(&self, root: ProspectObject<'_>, object: ProspectObject<'_>) -> Option<Hidden>;
 
-    /// The rule that decides whether a property of an object of this model may be read, for refusals; `None`:
-    /// none.
-    fn hides(&self, model: ModelId, property: PropertyId) -> Option<String>;
+    /// The rule that hides a property of an object, for refusals; `None`: none in particular.
+    fn hides(
+        &self,
+        root: ProspectObject<'_>,
+        object: ProspectObject<'_>,
+        property: PropertyId,
+    ) -> Option<String>;
 
     /// Whether what it may read depends on the root's values.
     fn reads_by_root(&self) -> bool;

@@ -101,6 +101,11 @@ pub(super) struct Turn {
 }
 
 impl Turn {
+    /// Whether something is seen no longer that is still there.
+    pub(super) fn narrows(&self, step: &Step) -> bool {
+        !self.covered.is_empty() || self.left.keys().any(|id| !step.takes_away(*id))
+    }
+
     fn recover(&mut self, id: ObjectId, before: &Hidden, now: &Hidden) {
         let only_in = |a: &Hidden, b: &Hidden| -> Vec<PropertyId> {
             a.iter().filter(|property| !b.contains(property)).copied().collect()

@@ -170,6 +170,7 @@ fn line(output: &Output) -> String {
             format!("call {}: {about} {} of {}", call.ticket, call.origin.message, call.member)
         }
         Output::Sync { to, body, .. } => format!("{to:?} sync {}", short(body)),
+        Output::Recall { to } => format!("{to:?} recall"),
         Output::Dismissed { member, error } => format!("{member} dismissed: {error}"),
         Output::Updated { ticket, revision, outcome } => {
             let (Outcome::Judged { replies, .. } | Outcome::NotSaved { replies, .. }) = outcome

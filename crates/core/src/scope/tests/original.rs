@@ -285,7 +285,9 @@ impl Room {
                 | Output::State { .. }
                 | Output::Updated { .. } => {}
                 Output::Call(call) => self.calls.push(call.ticket),
-                Output::Sync { .. } | Output::Dismissed { .. } => panic!("there are no rules"),
+                Output::Sync { .. } | Output::Recall { .. } | Output::Dismissed { .. } => {
+                    panic!("there are no rules")
+                }
                 Output::Reply { member, message, revision, body, .. } => {
                     let adds = self.asked.remove(&(member, message)).expect("asked once");
                     let replies: Vec<serde_json::Value> = serde_json::from_str(&body).unwrap();

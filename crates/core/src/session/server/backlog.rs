@@ -104,6 +104,25 @@ impl ServerSession {
         self.notice_lost();
     }
 
+    /// Takes back what a client was told of a scope and may not have, because its rights have changed: what it
+    /// lacks it gets as a fresh state.
+    pub(super) fn recall(&mut self, scope: ScopeIndex) {
+        self.reliable.replace_unacked(|message, _, _| {
+            let is_told = message.droppable_scope() == Some(scope);
+            let at = message.moment().filter(|_| is_told);
+            ControlFlow::Continue(at.map(|at| Outgoing::Lost { at }))
+        });
+        self.notice_lost();
+        let mut waits = false;
+        self.reliable.retain_waiting(|message| {
+            waits |= message.droppable_scope() == Some(scope);
+            true
+        });
+        if waits {
+            self.mark_stale(scope);
+        }
+    }
+
     /// Drops what waits, but for a state that has just come for a client that is there: however long
     /// it is, there is no other way to give it that scope.
     fn drop_waiting(&mut self, newest: Option<(ScopeIndex, StateBody)>) {

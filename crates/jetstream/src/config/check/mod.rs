@@ -3,6 +3,7 @@
 mod access;
 mod api;
 mod authentication;
+pub(super) mod cases;
 pub(super) mod limits;
 mod models;
 mod notify;
@@ -11,7 +12,7 @@ mod proxies;
 mod reader;
 mod scopes;
 mod service;
-mod state;
+pub(super) mod state;
 mod storage;
 mod values;
 

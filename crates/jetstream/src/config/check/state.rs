@@ -13,7 +13,7 @@ use crate::config::mistake::{Collector, Origin, Place, Source, SourceId};
 use crate::config::tree::{Node, quoted};
 use crate::core::ids::ObjectId;
 use crate::core::limits::Limits;
-use crate::core::model::{Fragment, Graph, Model, StateError};
+use crate::core::model::{Fragment, Graph, Model, Schema, StateError};
 use crate::core::wire::change_set::Typing;
 use crate::core::wire::message::Dialect;
 
@@ -46,12 +46,26 @@ pub(super) fn read(
     };
     let name = path.display().to_string();
     let source = context.sources.add(Source::new(Origin::File, name, text.clone()));
-    let state = parse(&text, source, &mut context.mistakes)?;
-    let places: Vec<Place> = state.fragments.iter().map(|raw| place(raw, &text, source)).collect();
-    let fragments = typed(&state, &places, checked, limits, &mut context.mistakes)?;
+    let schema = Arc::new(checked.schema.clone());
+    let graph = graph(&text, source, model, &schema, limits, &mut context.mistakes)?;
+    Some(Initial::State(Arc::new(graph)))
+}
+
+/// The objects that a text says, the root of this model.
+pub(in crate::config) fn graph(
+    text: &str,
+    source: SourceId,
+    model: &Model,
+    schema: &Arc<Schema>,
+    limits: &Limits,
+    mistakes: &mut Collector,
+) -> Option<Graph> {
+    let state = parse(text, source, mistakes)?;
+    let places: Vec<Place> = state.fragments.iter().map(|raw| place(raw, text, source)).collect();
+    let fragments = typed(&state, &places, schema, limits, mistakes)?;
     let root = places.first().copied().unwrap_or(Place::new(source, 0..text.len()));
-    check_root(&fragments, root, model, checked, &mut context.mistakes)?;
-    check_graph(&state, fragments, &places, root, checked, &mut context.mistakes)
+    check_root(&fragments, root, model, schema, mistakes)?;
+    check_graph(&state, fragments, &places, root, schema, mistakes)
 }
 
 fn parse<'a>(text: &'a str, source: SourceId, mistakes: &mut Collector) -> Option<StateFile<'a>> {
@@ -73,11 +87,11 @@ fn parse<'a>(text: &'a str, source: SourceId, mistakes: &mut Collector) -> Optio
 fn typed(
     state: &StateFile<'_>,
     places: &[Place],
-    checked: &Checked,
+    schema: &Schema,
     limits: &Limits,
     mistakes: &mut Collector,
 ) -> Option<Vec<Fragment>> {
-    let typing = Typing { schema: &checked.schema, dialect: Dialect::Original, limits };
+    let typing = Typing { schema, dialect: Dialect::Original, limits };
     let fragments: Vec<Option<Fragment>> = state
         .fragments
         .iter()
@@ -96,12 +110,12 @@ fn check_root(
     fragments: &[Fragment],
     place: Place,
     model: &Model,
-    checked: &Checked,
+    schema: &Schema,
     mistakes: &mut Collector,
 ) -> Option<()> {
     // That there is none is for the graph to say.
     let Some(first) = fragments.first() else { return Some(()) };
-    let found = checked.schema.model(first.model).name();
+    let found = schema.model(first.model).name();
     if found == model.name() {
         return Some(());
     }
@@ -116,12 +130,11 @@ fn check_graph(
     fragments: Vec<Fragment>,
     places: &[Place],
     root: Place,
-    checked: &Checked,
+    schema: &Arc<Schema>,
     mistakes: &mut Collector,
-) -> Option<Initial> {
-    let schema = Arc::new(checked.schema.clone());
-    match Graph::from_state(schema, state.root, fragments) {
-        Ok(graph) => Some(Initial::State(Arc::new(graph))),
+) -> Option<Graph> {
+    match Graph::from_state(schema.clone(), state.root, fragments) {
+        Ok(graph) => Some(graph),
         Err(errors) => {
             for error in errors {
                 match error {
@@ -143,7 +156,7 @@ fn place(part: &RawValue, text: &str, source: SourceId) -> Place {
 }
 
 /// The byte at a line and a column, both from 1, the column in bytes.
-fn offset(text: &str, line: usize, column: usize) -> usize {
+pub(in crate::config) fn offset(text: &str, line: usize, column: usize) -> usize {
     let before: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
     before + column.saturating_sub(1)
 }

@@ -46,6 +46,15 @@ impl ScopeTask {
                         self.deliver(now, *member, Delivery::Sync { revision, body: body.clone() });
                     }
                 }
+                Output::Recall { to } => {
+                    for id in to.iter() {
+                        // What can go out does, so that only those who are away or slow need a state.
+                        if let Some(member) = self.members.get(id) {
+                            member.recipient.flush(now);
+                        }
+                        self.deliver(now, *id, Delivery::Recall);
+                    }
+                }
                 Output::Dismissed { member, error } => self.dismiss(now, member, &error),
                 Output::Updated { ticket, revision, outcome } => {
                     self.answer(ticket, revision, outcome);

@@ -131,10 +131,14 @@ impl Rights for Visitor {
         true
     }
 
-    fn hides(&self, model: ModelId, property: PropertyId) -> Option<String> {
-        let schema = schema();
-        let name = schema.model(model).property(property).name();
-        Some(format!("read.\"Node.{name}\""))
+    fn hides(
+        &self,
+        _: ProspectObject<'_>,
+        object: ProspectObject<'_>,
+        property: PropertyId,
+    ) -> Option<String> {
+        let model = object.definition();
+        Some(format!("read.\"{}.{}\"", model.name(), model.property(property).name()))
     }
 
     fn fetches_by(&self) -> FetchesBy {
@@ -165,6 +169,7 @@ fn schema() -> Schema {
             .property("next", "Node")
             .property("pin", "Node")
             .property("drawer", "[Node]")
+            .property("seals", "[Sealed]")
     });
     let schema = schema
         .model("Sealed", |m| m.extends("Node"))

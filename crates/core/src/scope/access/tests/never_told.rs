@@ -273,6 +273,7 @@ impl Room {
                     panic!("members who see different things are told the same")
                 }
                 Output::Persist { .. }
+                | Output::Recall { .. }
                 | Output::Committed(_)
                 | Output::Limited(_)
                 | Output::Updated { .. }

@@ -360,3 +360,66 @@ fn an_author_is_not_told_again_of_what_it_hid_from_itself() {
     let texts: Vec<String> = texts.collect();
     assert!(texts.len() == 2 && !texts.concat().contains("out of sight"), "{texts:?}");
 }
+
+fn recalled(outputs: &[Output]) -> Vec<u64> {
+    let to = outputs.iter().filter_map(|output| match output {
+        Output::Recall { to } => Some(to.iter().map(|member| member.0)),
+        _ => None,
+    });
+    to.flatten().collect()
+}
+
+#[test]
+fn what_is_on_its_way_to_those_who_see_less_now_is_recalled() {
+    let mut world = world();
+    world.join(ANN, Dialect::V1, claims("cy", 9.0));
+    world.take();
+    let say = world.change(1).set("label", "said").build();
+    world.update([say]);
+    assert_eq!(recalled(&world.take()), Vec::<u64>::new(), "nobody sees less");
+    let remove = world.node(FragmentKind::Remove, 2).build();
+    world.update([remove]);
+    assert_eq!(recalled(&world.take()), Vec::<u64>::new(), "what is gone is no secret");
+    let hide = world.change(1).set("level", 5.0).build();
+    world.update([hide]);
+    let outputs = world.take();
+    assert_eq!(recalled(&outputs), [MALLORY, OLD], "Cy sees it still");
+    let place = |wanted: fn(&Output) -> bool| outputs.iter().position(wanted).unwrap();
+    let recall = place(|output| matches!(output, Output::Recall { .. }));
+    assert!(recall < place(|output| matches!(output, Output::Sync { .. })));
+    world.tell(Input::Claims { member: MemberId(ANN), claims: claims("cy", 1.0) });
+    assert_eq!(recalled(&world.take()), [ANN]);
+    world.tell(Input::Claims { member: MemberId(ANN), claims: claims("cy", -1.0) });
+    assert_eq!(recalled(&world.take()), [ANN]);
+}
+
+#[test]
+fn a_property_that_becomes_private_is_recalled() {
+    let mut world = world();
+    let give = world.change(5).set("owner", "ann").build();
+    world.update([give]);
+    assert_eq!(recalled(&world.take()), [MALLORY, OLD]);
+}
+
+#[test]
+fn a_collection_that_is_completed_takes_nothing_of_another_model() {
+    for member in [MALLORY, OLD] {
+        let mut world = World::new(Levels::lenient());
+        let seals = |world: &World, seals: &[u128]| {
+            let seals = seals.iter().map(|number| id(*number)).collect();
+            world.change(0).with("seals", Held::References(seals)).build()
+        };
+        let fragments = [
+            world.change(0).children(&[5]).build(),
+            seals(&world, &[7]),
+            world.add(5).build(),
+            world.add_of("Sealed", 7).build(),
+        ];
+        world.update(fragments);
+        world.join(MALLORY, Dialect::V1, claims("mallory", 1.0));
+        world.join(OLD, Dialect::Original, claims("mallory", 1.0));
+        let wrong = seals(&world, &[5]);
+        let replies = world.replies(member, [wrong]);
+        assert!(replies[0].contains("takes [Sealed]"), "{replies:?}");
+    }
+}

@@ -166,3 +166,53 @@ fn a_client_that_only_asks_and_never_acknowledges_ends_its_session() {
     assert_eq!(story.wants(), ["close 1 with 4097", "ended"]);
     assert_eq!(story.session.backlog_bytes(), 0);
 }
+
+#[test]
+fn what_is_recalled_does_not_reach_a_client_that_was_away() {
+    for is_told_of_it in [false, true] {
+        let mut story = Story::fetched(Dialect::V1, small());
+        story.change(0, "[\"sent\"]");
+        assert_eq!(story.gets(), ["Sync 3 of 0 [\"sent\"]"]);
+        story.disconnect();
+        story.change(0, "[\"waits\"]");
+        story.deliver(0, Delivery::Recall);
+        if is_told_of_it {
+            story.change(0, "[\"narrows\"]");
+        }
+        story.connect();
+        story.asks(2);
+        assert_eq!(gets(&mut story), ["Ping 1 true", "Sync 3 of 0 []"]);
+        story.handle(Input::Deadline);
+        assert_eq!(story.wants(), ["resync 0"]);
+        story.state(0, "\"state\":1");
+        assert_eq!(story.gets(), ["State 4 of 0"]);
+    }
+}
+
+#[test]
+fn a_state_that_waits_is_recalled_too() {
+    let mut story = Story::fetched(Dialect::Original, small());
+    story.disconnect();
+    story.state(0, "\"state\":\"more\"");
+    story.deliver(0, Delivery::Recall);
+    story.connect();
+    story.asks(2);
+    assert_eq!(gets(&mut story), ["Ping 1 true"]);
+    story.handle(Input::Deadline);
+    assert_eq!(story.wants(), ["resync 0"]);
+}
+
+#[test]
+fn a_client_that_reads_needs_no_fresh_state_after_a_recall() {
+    let mut story = Story::fetched(Dialect::V1, small());
+    story.change(0, "[1]");
+    assert_eq!(story.gets(), ["Sync 3 of 0 [1]"]);
+    story.deliver(0, Delivery::Recall);
+    story.change(0, "[2]");
+    assert_eq!(story.gets(), ["Sync 4 of 0 [2]"]);
+    story.disconnect();
+    story.connect();
+    story.asks(4);
+    story.handle(Input::Deadline);
+    assert_eq!(story.wants(), [""; 0], "it has everything");
+}
