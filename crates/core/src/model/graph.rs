@@ -146,7 +146,7 @@ impl Graph {
             hangs_from: None,
         };
         let by_id = HashMap::from([(root, Key(0))]);
-        let bytes = size::object(object.fields.len());
+        let bytes = size::of(&object.fields);
         Self { schema, root: Key(0), slots: vec![Some(object)], free: Vec::new(), by_id, bytes }
     }
 
@@ -291,7 +291,7 @@ impl Graph {
     }
 
     fn insert(&mut self, key: Key, object: Object) {
-        self.bytes += size::object(object.fields.len());
+        self.bytes += size::of(&object.fields);
         self.by_id.insert(object.id, key);
         if self.free.last() == Some(&key) {
             self.free.pop();
@@ -306,8 +306,7 @@ impl Graph {
         for orphan in orphans {
             let object = self.slots[orphan.0 as usize].take().expect("an orphan is an object");
             self.by_id.remove(&object.id);
-            self.bytes -= size::object(object.fields.len());
-            self.bytes -= object.fields.iter().map(size::field).sum::<usize>();
+            self.bytes -= size::of(&object.fields);
             for child in object.fields.iter().flat_map(field_children) {
                 // What only orphans refer to is an orphan itself and may be gone already.
                 if let Some(child) = &mut self.slots[child.0 as usize] {
@@ -383,10 +382,7 @@ impl Graph {
         }
         let kept: usize = self.slots.iter().flatten().map(|o| o.parents.iter().count()).sum();
         let objects = self.slots.iter().flatten();
-        let sizes = objects.map(|object| {
-            size::object(object.fields.len()) + object.fields.iter().map(size::field).sum::<usize>()
-        });
-        let bytes: usize = sizes.sum();
+        let bytes: usize = objects.map(|object| size::of(&object.fields)).sum();
         if bytes != self.bytes {
             return Err(format!("{} bytes are counted, but there are {bytes}", self.bytes));
         }

@@ -11,6 +11,11 @@ pub(super) const fn object(properties: usize) -> usize {
     OBJECT_BYTES + properties * PROPERTY_BYTES
 }
 
+/// Of an object with these properties. Texts that it has by default are its own, too.
+pub(super) fn of(fields: &[Field]) -> usize {
+    object(fields.len()) + fields.iter().map(field).sum::<usize>()
+}
+
 /// Of what a property holds, beside the place that it has in its object.
 pub(super) fn field(field: &Field) -> usize {
     match field {
