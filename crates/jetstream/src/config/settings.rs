@@ -250,7 +250,7 @@ fn spelled_as_variable(key: &str) -> String {
 }
 
 /// The keys with which every path begins.
-pub(super) const TOP_LEVEL_KEYS: [&str; 16] = [
+pub(super) const TOP_LEVEL_KEYS: [&str; 17] = [
     "api",
     "listen",
     "tls",
@@ -267,6 +267,7 @@ pub(super) const TOP_LEVEL_KEYS: [&str; 16] = [
     "metrics",
     "inspector",
     "authentication",
+    "proxies",
 ];
 
 /// Stands between the parts of a variable's name.

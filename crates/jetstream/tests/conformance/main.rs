@@ -86,8 +86,7 @@ async fn over_sockets(scenario: Scenario) -> Result<(), Box<dyn Error>> {
         let process = Process::start(&command, &folder().join("models.json"))?;
         return Ok(player::play(&scenario, &Sockets { address: process.address() }).await?);
     }
-    let server =
-        fresh_server()?.transport(WebSocket::bind("127.0.0.1:0").compression(true)).start().await?;
+    let server = fresh_server()?.transport(WebSocket::bind("127.0.0.1:0")).start().await?;
     let address = server.local_addr().to_string();
     Ok(player::play(&scenario, &Sockets { address }).await?)
 }

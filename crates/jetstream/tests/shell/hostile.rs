@@ -1,5 +1,6 @@
 //! Clients that do not behave.
 
+use jetstream::core::limits::Limits;
 use jetstream::{ConnectInfo, WebSocket};
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
@@ -34,7 +35,14 @@ async fn a_connection_that_says_nothing_is_closed_in_time() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn two_thousand_silent_connections_disturb_nobody() {
-    let world = World::with(|builder| builder.transport(WebSocket::bind("127.0.0.1:0"))).await;
+    // As if they came from as many addresses.
+    let limits = Limits {
+        address_connections_pending_max: usize::MAX,
+        address_connections_per_second_max: usize::MAX,
+        ..Limits::default()
+    };
+    let socket = WebSocket::bind("127.0.0.1:0");
+    let world = World::with(|builder| builder.transport(socket).limits(limits)).await;
     let address = world.server.local_addr();
     let (mut ann, mut bo) = (world.member().await, world.member().await);
     let mut silent = Vec::new();

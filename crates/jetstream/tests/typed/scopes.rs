@@ -105,7 +105,7 @@ async fn what_the_scope_refuses_is_told() {
     let scope = scope.typed::<Canvas>().await.unwrap();
     scope.update(|canvas| canvas.shapes_mut().push(shape(1.0))).await.unwrap();
     let error = scope.update(|canvas| canvas.shapes_mut().push(shape(2.0))).await.unwrap_err();
-    assert_eq!(error.to_string(), "a scope holds at most 2 objects");
+    assert_eq!(error.to_string(), "a scope holds at most 2 objects (scope_objects_max)");
     assert!(matches!(error, UpdateError::Refused(_)));
 }
 

@@ -173,7 +173,7 @@ impl ServerSession {
         let settled = self.settled();
         let Some(keeping) = &mut self.keeping else { return };
         // Not message by message: what is sent again comes in one go.
-        let is_enough = is_idle || settled.0 - keeping.stored.0 >= CAUGHT_UP_MESSAGES;
+        let is_enough = is_idle || settled.0 >= keeping.stored.0 + CAUGHT_UP_MESSAGES;
         let has_caught_up = keeping.catching_up == CatchingUp::Answering && is_enough;
         let wanted = keeping.wanted || has_caught_up;
         if !keeping.saving && (keeping.changed || wanted && advanced) {
