@@ -227,10 +227,11 @@ impl Client {
 
     /// Calls the procedure again and again; or only listens, so that there are as many members in all rounds.
     async fn call(mut self, slow: bool) -> Result<(), Failure> {
-        while !slow {
-            self.next().await?;
-        }
         loop {
+            if !slow {
+                self.next().await?;
+                continue;
+            }
             let index = self.change(json!({"asked": self.index}), true).await?;
             while !self.next().await?.iter().any(|message| message["replyTo"] == index) {}
         }

@@ -148,7 +148,7 @@ impl SessionCell {
         keeper::stored(&self.info, self.token, self.state.lock().machine.record())
     }
 
-    /// Gives the machine an input. The outputs wait for [`take_outputs`](Self::take_outputs).
+    /// Gives the machine an input. The outputs wait for the session's task.
     pub(super) fn input(&self, now: Now, input: Input<'_>) {
         let state = &mut *self.state.lock();
         if let Input::Frame { text, .. } = input {
