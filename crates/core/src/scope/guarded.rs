@@ -4,14 +4,17 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 
 use super::access::{Claims, Glimpse, Renewal, judge_with_rights};
-use super::pending::{Amended, Arrival};
+use super::pending::{Amended, Arrival, Asked};
 use super::{Output, Scope, refuse_all, tell};
-use crate::ids::{MemberId, ObjectId};
+use crate::ids::{MemberId, ObjectId, SharedText};
 use crate::model::prospect::Prospect;
 use crate::model::{
-    ChangeSet, ErrorCode, Judgement, PropertyId, Rejection, Sight, Value, judge, judge_by_sight,
+    ChangeSet, ErrorCode, Fragment, FragmentKind, Judgement, PropertyId, Rejection, Sight, Value,
+    judge, judge_by_sight,
 };
 use crate::time::Now;
+use crate::wire::encode;
+use crate::wire::message::Dialect;
 
 /// What an author sees, where a ChangeSet was judged by that before: what it refers to may since be something
 /// that only others see.
@@ -117,6 +120,34 @@ impl Scope {
         let Some(sight) = sight else { return judge(&self.graph, meant, &self.limits) };
         let beyond = Beyond { sight, said: Beyond::said(meant, amended) };
         judge_by_sight(&self.graph, meant, &self.limits, Some(&beyond))
+    }
+
+    /// What an author has to be told of places in which it named something that is hidden: it had not heard of
+    /// that, so it was left out, and its client cannot know. Members below 1.0 have their repairs.
+    pub(super) fn reworded(
+        &self,
+        asked: &Asked,
+        dialect: Dialect,
+        replies: &[Result<(), Rejection>],
+    ) -> Option<SharedText> {
+        let Asked { member, changes, .. } = asked;
+        let classes = self.classes.as_ref().filter(|_| dialect >= Dialect::V1)?;
+        let sight = classes.sight(*member)?;
+        let applied = changes.fragments.iter().zip(replies);
+        let applied =
+            applied.filter_map(|(fragment, reply)| reply.as_ref().ok().and(fragment.as_ref().ok()));
+        let fragments = applied.filter_map(|sent| {
+            let object = self.graph.object(sent.object)?;
+            let names_hidden = |value: &Value| value.references().iter().any(|id| !sight.sees(*id));
+            let places = sent.properties.iter().filter(|(_, value)| names_hidden(value));
+            let values = places.map(|(property, _)| (*property, object.value(*property)));
+            let mut fragment = Fragment::new(FragmentKind::Change, sent.object, sent.model);
+            fragment.properties = values.collect();
+            (!fragment.properties.is_empty()).then_some(fragment)
+        });
+        let fragments = classes.clip(*member, fragments.collect());
+        let schema = self.graph.schema();
+        (!fragments.is_empty()).then(|| encode::fragments(schema, &fragments, Dialect::V1))
     }
 
     /// Leaves out of the reply what its author may not see: defaults, and values from elsewhere.

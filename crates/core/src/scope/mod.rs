@@ -362,6 +362,9 @@ impl Scope {
         if let Some(body) = told.as_mut().and_then(|told| told.supplement.take()) {
             self.pass(Output::Repair { member, revision, body }, out);
         }
+        if let Some(body) = self.reworded(asked, author.dialect, &replies) {
+            self.pass(Output::Repair { member, revision, body }, out);
+        }
         match self.told.doubt(&self.graph, revision, member, changes, &replies) {
             Doubt::None => {}
             Doubt::Patient if self.options.repair_delay_ms > 0 => self.repair_later(now, member),

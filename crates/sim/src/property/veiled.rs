@@ -155,7 +155,8 @@ impl Property for Veiled {
                 let (index, text) = match &told.news {
                     News::State(index, text) => (*index, format!("{{{text}}}")),
                     News::Sync(index, text) => (*index, format!("{{\"fragments\":{text}}}")),
-                    News::Reply(..) => return Ok(()),
+                    // What it has done itself it knows, too.
+                    News::Reply(..) => (told.index, "{}".to_owned()),
                 };
                 let said: Json = serde_json::from_str(&text).map_err(|e| e.to_string())?;
                 let fragments = said["fragments"].as_array().map_or(&[][..], Vec::as_slice);

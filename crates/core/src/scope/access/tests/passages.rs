@@ -423,3 +423,24 @@ fn a_collection_that_is_completed_takes_nothing_of_another_model() {
         assert!(replies[0].contains("takes [Sealed]"), "{replies:?}");
     }
 }
+
+#[test]
+fn an_author_who_has_not_heard_what_is_hidden_is_told_what_became_of_its_collection() {
+    let mut world = World::new(Levels::lenient());
+    let fragments =
+        [world.change(0).children(&[1, 2, 3]).build(), world.add(1).build(), world.add(2).build()];
+    world.update(fragments.into_iter().chain([world.add(3).build()]));
+    world.join(MALLORY, Dialect::V1, claims("mallory", 1.0));
+    let hide = world.change(2).set("level", 9.0).build();
+    world.update([hide]);
+    world.take();
+    let swap = world.change(0).children(&[3, 2, 1]).build();
+    world.sync(MALLORY, ChangeSet::new([swap]));
+    let told = world.told(MALLORY);
+    assert_eq!(told[0], "[{}]");
+    let shown = format!("\"children\":[\"{}\",\"{}\"]", id(3), id(1));
+    assert!(told.len() == 2 && told[1].contains(&shown), "{told:?}");
+    let again = world.change(0).children(&[1, 3]).build();
+    world.sync(MALLORY, ChangeSet::new([again]));
+    assert_eq!(world.told(MALLORY), ["[{}]"], "nothing was left out");
+}
