@@ -15,7 +15,9 @@ use super::beginning::{BeginError, Beginning};
 use crate::clock;
 use crate::future::BoxFuture;
 use crate::notify::Notifier;
-use crate::storage::{Rebuilt, Snapshot, Storage, StorageError, StorageHealth, StoredScope};
+use crate::storage::{
+    Rebuilt, Snapshot, Storage, StorageError, StorageHealth, Stored, StoredScope,
+};
 
 /// Where one scope is kept.
 ///
@@ -69,12 +71,15 @@ impl Store {
         }
     }
 
-    /// What is stored; or `beginning`, which is stored then.
+    /// What is stored; or `beginning`, which is stored then. A store that is away is waited for, as long as
+    /// `is_left` does not say that nobody waits any more.
     pub(super) async fn load(
         &mut self,
         beginning: Option<Beginning>,
+        is_left: impl Fn() -> bool,
     ) -> Result<Restored, BeginError> {
-        let restored = self.restore(beginning).await?;
+        let stored = self.read(is_left).await?;
+        let restored = self.restore(stored, beginning).await?;
         // Before there can be a commit that they would not know of.
         for notifier in &self.notifiers {
             notifier.follow(&self.key.name).await?;
@@ -82,8 +87,38 @@ impl Store {
         Ok(restored)
     }
 
-    async fn restore(&mut self, beginning: Option<Beginning>) -> Result<Restored, BeginError> {
-        let stored = self.storage.load(&self.key).await?;
+    /// Somebody always waits for a scope that is loaded: its members, whoever fetches it, or a session that
+    /// comes back to it after a crash and would lose it. So a store that cannot be read is asked again.
+    ///
+    /// Gives up if that cannot help: what is stored is damaged, or the store says for long that it is well
+    /// and answers with an error all the same.
+    async fn read(&mut self, is_left: impl Fn() -> bool) -> Result<Option<Stored>, StorageError> {
+        let (mut failures_left, mut pause) = (FAILURES_WHILE_WELL_MAX, LOAD_PAUSE_MIN);
+        loop {
+            let error = match self.storage.load(&self.key).await {
+                Err(error) if error.may_pass() && !is_left() => error,
+                read => return read,
+            };
+            if self.health.borrow().is_good() {
+                failures_left -= 1;
+                if failures_left == 0 {
+                    return Err(error);
+                }
+            }
+            tracing::warn!(scope = %self.key.name, %error, "waits for the store");
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                Ok(()) = self.health.changed() => {}
+            }
+            pause = (2 * pause).min(LOAD_PAUSE_MAX);
+        }
+    }
+
+    async fn restore(
+        &mut self,
+        stored: Option<Stored>,
+        beginning: Option<Beginning>,
+    ) -> Result<Restored, BeginError> {
         let Some(stored) = stored else {
             let beginning = beginning.ok_or_else(|| StorageError::unknown(&self.key.name))?;
             let beginning = beginning.graph().await?;
@@ -105,36 +140,6 @@ impl Store {
         let Rebuilt { graph, revision, position, answered, recent, .. } = rebuilt;
         (self.last, self.objects) = (position, graph.len());
         Ok(Restored { graph, revision, position, answered, recent })
-    }
-
-    /// What is stored, for a scope that has members already: a store that is away is asked again until it
-    /// is there, or until `is_left` says that nobody waits any more.
-    ///
-    /// Gives up if that cannot help: what is stored is damaged or does not fit, or the store says for long
-    /// that it is well and answers with an error all the same.
-    pub(super) async fn load_again(
-        &mut self,
-        is_left: impl Fn() -> bool,
-    ) -> Result<Restored, BeginError> {
-        let (mut failures_left, mut pause) = (FAILURES_WHILE_WELL_MAX, LOAD_PAUSE_MIN);
-        loop {
-            let error = match self.load(None).await {
-                Err(BeginError::Storage(error)) if error.may_pass() && !is_left() => error,
-                loaded => return loaded,
-            };
-            if self.health.borrow().is_good() {
-                failures_left -= 1;
-                if failures_left == 0 {
-                    return Err(error.into());
-                }
-            }
-            tracing::warn!(scope = %self.key.name, %error, "waits for the store");
-            tokio::select! {
-                () = tokio::time::sleep(pause) => {}
-                Ok(()) = self.health.changed() => {}
-            }
-            pause = (2 * pause).min(LOAD_PAUSE_MAX);
-        }
     }
 
     /// Takes an entry that has to be made durable.

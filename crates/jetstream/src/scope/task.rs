@@ -217,8 +217,7 @@ impl ScopeTask {
     /// The machine with what the store has, or with the graph that the scope was made with.
     async fn load(&mut self) -> Result<core::Scope, BeginError> {
         let restored = match (&mut self.store, self.beginning.take()) {
-            (Some(store), Some(beginning)) => store.load(Some(beginning)).await?,
-            (Some(store), None) => store.load_again(|| self.requests.is_closed()).await?,
+            (Some(store), beginning) => store.load(beginning, || self.requests.is_closed()).await?,
             (None, beginning) => {
                 Restored::new(beginning.expect("a task begins once").graph().await?)
             }

@@ -82,7 +82,8 @@ impl Keeper {
     pub(super) async fn load(&self, token: &TokenHash) -> Result<StoredSession, CloseReason> {
         let stored = self.storage.load_session(token).await.map_err(|error| {
             tracing::error!(%error, "a session could not be looked up");
-            CloseReason::unknown_token()
+            let message = "the store of sessions does not answer".to_owned();
+            CloseReason::TryAgain { message }
         })?;
         stored.filter(|stored| stored.remaining_ms > 0).ok_or_else(CloseReason::unknown_token)
     }

@@ -22,12 +22,14 @@ struct Run {
     dead: Arc<AtomicBool>,
     /// Nothing can be written.
     full: Arc<AtomicBool>,
+    /// No session can be looked up.
+    away: Arc<AtomicBool>,
 }
 
 impl Run {
     async fn over(kept: &MemoryStorage) -> Self {
-        let (dead, full) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
-        let store = || guarded(kept, &dead, &full);
+        let [dead, full, away] = [(); 3].map(|()| Arc::new(AtomicBool::new(false)));
+        let store = || guarded(kept, [&dead, &full, &away]);
         let (transport, connector) = MemoryTransport::new();
         let scopes = Scopes::builder().storage(store()).metrics(Metrics::new());
         let scopes = scopes.scope("Canvas", |_| Ok(graph())).build().unwrap();
@@ -37,7 +39,7 @@ impl Run {
             .storage(Arc::new(store()))
             .scopes(scopes.clone());
         let server = server.start().await.unwrap();
-        Self { server, scopes, connector, dead, full }
+        Self { server, scopes, connector, dead, full, away }
     }
 
     /// Whatever this server does from now on, nobody will know.
@@ -61,12 +63,8 @@ impl Run {
     }
 }
 
-fn guarded(
-    kept: &MemoryStorage,
-    dead: &Arc<AtomicBool>,
-    full: &Arc<AtomicBool>,
-) -> impl Storage + use<> {
-    let (dead, full) = (dead.clone(), full.clone());
+fn guarded(kept: &MemoryStorage, troubles: [&Arc<AtomicBool>; 3]) -> impl Storage + use<> {
+    let [dead, full, away] = troubles.map(Arc::clone);
     Guarded::new(kept.clone(), move |call| {
         use jetstream::storage::Call;
         if dead.load(Ordering::Acquire) {
@@ -74,6 +72,9 @@ fn guarded(
         }
         let refused = full.load(Ordering::Acquire) && matches!(call, Call::Append | Call::Write);
         let full = || StorageError::Full("the disk".to_owned());
+        if away.load(Ordering::Acquire) && call == Call::Read {
+            return Box::pin(ready(Err(StorageError::Failed("nobody answers".to_owned()))));
+        }
         Box::pin(ready(if refused { Err(full()) } else { Ok(()) }))
     })
 }
@@ -98,6 +99,21 @@ async fn gets(client: &mut Client, count: usize) -> Vec<Value> {
         messages.push(message);
     }
     messages
+}
+
+#[tokio::test]
+async fn a_session_that_cannot_be_looked_up_at_present_is_not_lost() {
+    let kept = MemoryStorage::new();
+    let run = Run::over(&kept).await;
+    let ann = Client::join(run.line(None).await).await;
+    run.crash();
+    let run = Run::over(&kept).await;
+    run.away.store(true, Ordering::Release);
+    let mut turned_away = Client::new(run.line(Some(&ann.token)).await);
+    assert_eq!(turned_away.close().await.0, 1013);
+    run.away.store(false, Ordering::Release);
+    let line = run.line(Some(&ann.token)).await;
+    assert_eq!(ann.resume(line).await.any().await["type"], "Ping");
 }
 
 async fn an_answer_that_was_lost_is_given_again(v1: bool) {
