@@ -12,6 +12,7 @@ import { createInterface } from 'node:readline'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { loadOriginal } from './original.mjs'
+import { CANVAS } from './server.mjs'
 
 const WebSocket = createRequire(import.meta.url)('ws')
 
@@ -26,22 +27,7 @@ class Patient extends WebSocket {
 const { Jetstream, Shape, Canvas } = loadOriginal(Patient)
 const built = fileURLToPath(new URL('../target/debug/jetstream', import.meta.url))
 
-const OLDER = `
-[models.Shape.properties]
-x = "Number"
-y = "Number"
-width = { type = "Number", default = 100 }
-height = { type = "Number", default = 100 }
-color = "Number"
-
-[models.Canvas.properties]
-name = "String"
-shapes = "[Shape]"
-
-[scopes.Canvas]
-root = "Canvas"
-initial = { name = "drawing" }
-`
+const OLDER = CANVAS.replace('Shapes Demo', 'drawing')
 
 const NEWER = OLDER
   .replace('color = "Number"', 'color = "Number"\nlabel = { type = "String", default = "none" }')

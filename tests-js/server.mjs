@@ -42,7 +42,8 @@ function withoutSettings () {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('JETSTREAM_')))
 }
 
-const STORED = `
+/** The models of the shapes demo, and a scope of them. */
+export const CANVAS = `
 [models.Shape.properties]
 x = "Number"
 y = "Number"
@@ -62,7 +63,7 @@ initial = { name = "Shapes Demo" }
 /** The command with its store in a folder of its own, which can be killed and started again on the same port. */
 export async function startStored () {
   const folder = await mkdtemp(join(tmpdir(), 'jetstream-killed-'))
-  await writeFile(join(folder, 'jetstream.toml'), STORED)
+  await writeFile(join(folder, 'jetstream.toml'), CANVAS)
   const program = process.env.JETSTREAM_BIN ?? fileURLToPath(new URL('../target/debug/jetstream', import.meta.url))
   let child
   let port = 0

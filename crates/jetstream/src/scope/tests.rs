@@ -262,6 +262,20 @@ async fn a_scope_waits_for_a_store_that_cannot_even_be_read_and_keeps_its_member
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_scope_that_is_fetched_while_its_store_is_away_waits_for_it() {
+    let loads = AtomicUsize::new(3);
+    let storage = Guarded::new(MemoryStorage::new(), move |call| {
+        let one_less = |left: usize| left.checked_sub(1);
+        let (set, fetch) = (Ordering::Relaxed, Ordering::Relaxed);
+        let is_away = call == Call::Load && loads.fetch_update(set, fetch, one_less).is_ok();
+        let gone = || StorageError::Failed("nobody answers".to_owned());
+        Box::pin(std::future::ready(if is_away { Err(gone()) } else { Ok(()) }))
+    });
+    let scope = Scope::builder("Counter", graph()).storage(Arc::new(storage)).build();
+    scope.ready().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_scope_gives_up_a_store_that_says_it_is_well_and_never_reads() {
     let storage = Arc::new(away(MemoryStorage::new(), usize::MAX));
     let scope = Scope::builder("Counter", graph()).storage(storage).build();
