@@ -43,32 +43,36 @@ use trust::Trust;
 /// It numbers and keeps what the client is sent, sorts what the client sends, answers what is about the
 /// session itself and hands the rest on: fetches to the application, ChangeSets to scopes.
 /// It outlives its connections; what it keeps for an absent or slow client is bounded.
+///
+/// What every delivery looks at stands first and together, and stays there: of a session whose turn comes,
+/// nothing is in the processor's caches, and each of its lines has to be waited for.
 #[derive(Debug)]
+#[repr(C)]
 pub struct ServerSession {
-    id: SessionId,
-    dialect: Dialect,
+    now: Millis,
     limits: Arc<Limits>,
-    jitter: Jitter,
     reliable: Reliable<Outgoing>,
-    gap: GapWatch,
-    requests: Requests,
-    scopes: Scopes,
     link: Option<Link>,
+    heard_at: Millis,
+    /// Up to when it is known who the client is; `None`: for as long as the session lives.
+    identity: Option<Box<Identity>>,
+    ended: bool,
+    dialect: Dialect,
     /// Whether there was a connection before.
     has_met: bool,
-    trust: Trust,
-    /// What is stored of it; `None`: nothing.
-    keeping: Option<Keeping>,
+    /// A bound that was met by what the client is sent, until it is told.
+    met: Option<Limit>,
+    scopes: Scopes,
     restoring: Restoring,
     /// What the client has used of its rates.
     meter: Meter,
-    /// A bound that was met by what the client is sent, until it is told.
-    met: Option<Limit>,
-    /// Up to when it is known who the client is; `None`: for as long as the session lives.
-    identity: Option<Box<Identity>>,
-    heard_at: Millis,
-    ended: bool,
-    now: Millis,
+    requests: Requests,
+    gap: GapWatch,
+    trust: Trust,
+    jitter: Jitter,
+    id: SessionId,
+    /// What is stored of it; `None`: nothing.
+    keeping: Option<Keeping>,
 }
 
 impl ServerSession {

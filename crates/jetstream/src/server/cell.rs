@@ -34,35 +34,40 @@ use crate::storage::StoredSession;
 use crate::transport::{FrameSink, Sent};
 
 /// A session.
+///
+/// What a delivery looks at stands first and in its order, here and in the state, and stays there: of a session
+/// whose turn comes, nothing is in the processor's caches.
+#[repr(C)]
 pub(super) struct SessionCell {
-    pub(super) info: SessionInfo,
-    pub(super) token: TokenHash,
-    /// To the session's task.
-    pub(super) orders: Orders,
-    /// Wakes the session's task.
-    alarm: Alarm,
-    metrics: Metrics,
     /// What scopes had for the session while others held its state.
     mail: Mutex<VecDeque<Mail>>,
+    metrics: Metrics,
     state: Mutex<State>,
+    pub(super) info: SessionInfo,
+    /// Wakes the session's task.
+    alarm: Alarm,
+    /// To the session's task.
+    pub(super) orders: Orders,
+    pub(super) token: TokenHash,
 }
 
+#[repr(C)]
 struct State {
-    machine: ServerSession,
+    line: Option<Line>,
+    /// When the session's task will wake by itself.
+    armed: Option<Millis>,
+    /// The session's task reads no frames, because the machine had enough when it last asked.
+    paused: bool,
     /// What the session's task has to carry out.
     outputs: Vec<Output>,
     /// Scopes that have ended: the session's task lets go of them.
     closed: Vec<ScopeIndex>,
-    line: Option<Line>,
-    /// When the session's task will wake by itself.
-    armed: Option<Millis>,
     /// Where frames are noted, if somebody watches.
     recorder: Option<Box<Recorder>>,
-    /// The session's task reads no frames, because the machine had enough when it last asked.
-    paused: bool,
     /// The machine has panicked: a mistake of ours. Nothing is asked of it any more, and the session's
     /// task ends the session.
-    broken: Option<String>,
+    broken: Option<Box<str>>,
+    machine: ServerSession,
 }
 
 /// What a session's task has to do.
@@ -167,7 +172,7 @@ impl SessionCell {
         }
         let (outputs, closed) =
             (std::mem::take(&mut state.outputs), std::mem::take(&mut state.closed));
-        Work { outputs, closed, broken: state.broken.take() }
+        Work { outputs, closed, broken: state.broken.take().map(String::from) }
     }
 
     /// Sends what there is, as long as the sink takes it, and says what the session's task waits for. The task
@@ -330,7 +335,7 @@ impl SessionCell {
             return;
         }
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| work(state))) {
-            state.broken = Some(panic_text(&*panic));
+            state.broken = Some(panic_text(&*panic).into());
             self.alarm.ring();
         }
     }
