@@ -1,6 +1,8 @@
 /** @file The pages in a real browser: Debian's Chromium, or the one that CHROMIUM names. */
 
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { connect, createServer } from 'node:net'
 import { after, before, test } from 'node:test'
 import { chromium } from 'playwright-core'
 import { modelSite, realSite } from '../support/site.js'
@@ -222,6 +224,54 @@ test('an inspector with a token shows nothing without it', async () => {
     await page.click('#ask button')
     await page.locator('#main').waitFor()
   } finally {
+    await own.stop()
+  }
+})
+
+/**
+ * Another way to a site, which counts what comes from it.
+ *
+ * @param {string} origin
+ */
+async function counting (origin) {
+  const { hostname, port } = new URL(origin)
+  const seen = { bytes: 0 }
+  const proxy = createServer(client => {
+    const server = connect(Number(port), hostname)
+    server.on('data', data => { seen.bytes += data.length })
+    client.pipe(server).pipe(client)
+    for (const end of [client, server]) end.on('error', () => { client.destroy(); server.destroy() })
+  })
+  proxy.listen(0, '127.0.0.1')
+  await once(proxy, 'listening')
+  const address = /** @type {import('node:net').AddressInfo} */ (proxy.address())
+  return { origin: `http://127.0.0.1:${address.port}`, seen, stop: () => proxy.close() }
+}
+
+test('a browser reads states that are compressed', async () => {
+  const own = await realSite(program ?? assert.fail('JETSTREAM_BIN names no server'), ['--set', 'compression=true'])
+  const way = await counting(own.origin)
+  try {
+    const { page: ann } = await open('/shapes/', own)
+    await ann.locator('#add:enabled').waitFor()
+    const shapes = 400
+    await ann.evaluate(count => {
+      for (let i = 0; i < count; i++) document.querySelector('#add')?.dispatchEvent(new MouseEvent('click'))
+    }, shapes)
+    // The page, without the board.
+    const page = await (await browser.newContext()).newPage()
+    let [text, before] = [0, 0]
+    page.on('websocket', socket => {
+      before = way.seen.bytes
+      socket.on('framereceived', ({ payload }) => { text += payload.length })
+    })
+    await page.goto(way.origin + '/shapes/')
+    await alike([ann, page], shapes)
+    const bytes = way.seen.bytes - before
+    assert.ok(text > 50_000, `the state has ${text} bytes`)
+    assert.ok(bytes < text / 2, `${bytes} bytes came for ${text}`)
+  } finally {
+    way.stop()
     await own.stop()
   }
 })

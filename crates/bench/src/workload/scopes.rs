@@ -1,4 +1,4 @@
-//! Many scopes: the same load, spread over five hundred of them.
+//! Many scopes: the same load in one of them and spread over five hundred.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -32,14 +32,18 @@ const MEMBERS: usize = 4;
 const RATE: f64 = 1_250.0;
 
 fn cases(scale: &Scale) -> Vec<Case> {
-    let scopes = (scale.most_members / 4).min(500);
+    let many = (scale.most_members / 4).min(500);
     let seconds = scale.seconds;
-    let rates = [(Some(RATE), "1250 changes/s"), (None, "as fast as it goes")];
-    let cases = rates.into_iter().map(|(rate, pace)| {
-        case(
-            format!("{scopes} scopes of {MEMBERS} members, {pace}"),
-            move |places, server, sample| measure(places, server, sample, scopes, rate, seconds),
-        )
+    let cases = [
+        (1, "1 scope".to_owned(), Some(RATE)),
+        (many, format!("{many} scopes"), Some(RATE)),
+        (many, format!("{many} scopes"), None),
+    ];
+    let cases = cases.into_iter().map(|(scopes, name, rate)| {
+        let pace = if rate.is_some() { "1250 changes/s" } else { "as fast as it goes" };
+        case(format!("{name} of {MEMBERS} members, {pace}"), move |places, server, sample| {
+            measure(places, server, sample, scopes, rate, seconds)
+        })
     });
     cases.collect()
 }
