@@ -19,8 +19,9 @@ pub struct EditId(u64);
 
 /// The server said something that does not fit the confirmed state: the scope has to be fetched again.
 ///
-/// It cannot happen between peers that follow the protocol; a client that carries on regardless would
-/// show something that is nowhere else.
+/// Between peers that follow the protocol only one thing brings it about: an edit of our own that names what
+/// was hidden from us before the server read it. A client that carries on regardless would show something
+/// that is nowhere else.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the server's change does not fit the confirmed state: {0}")]
 pub struct Diverged(Rejection);

@@ -183,7 +183,7 @@ impl Property for Veiled {
     fn finish(&mut self, world: &World) -> Result<(), String> {
         for client in world.clients().iter().filter(|client| !client.has_deserted()) {
             let Some(session) = client.session() else { continue };
-            for (index, copy) in client.copies() {
+            for (index, copy) in client.copies().iter().filter(|(_, copy)| !copy.misfits) {
                 let (Content::Replica(replica), Some(member)) =
                     (&copy.content, self.members.get(&(session, *index)))
                 else {
@@ -191,8 +191,10 @@ impl Property for Veiled {
                 };
                 let graph = world.hosts()[member.scope].scope.graph();
                 let seen = Seen::of(graph, member.level);
-                compare(replica.confirmed(), graph, &seen)
-                    .map_err(|why| format!("{} at level {}: {why}", client.name(), member.level))?;
+                compare(replica.confirmed(), graph, &seen).map_err(|why| {
+                    let (name, level) = (client.name(), member.level);
+                    format!("{name} at level {level} in its scope {index}: {why}")
+                })?;
             }
         }
         Ok(())

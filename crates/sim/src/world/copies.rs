@@ -20,6 +20,9 @@ use crate::oracle::Oracle;
 pub(crate) struct Copy {
     pub(crate) scope: ScopeId,
     pub(crate) content: Content,
+    /// An edit of the client's own was accepted and does not fit what it has by now: something that it names
+    /// was hidden meanwhile. A client fetches the scope again then; until a state comes, the copy is nothing.
+    pub(crate) misfits: bool,
 }
 
 /// What a copy holds.
@@ -62,7 +65,7 @@ impl World {
                 let asked = self.clients[id].fetching.remove(&reply_to);
                 let asked = asked.ok_or("an answer to a fetch that nobody asked for")?;
                 if let (Ok(index), Some(scope)) = (result, asked) {
-                    let awaited = Copy { scope, content: Content::Awaited };
+                    let awaited = Copy { scope, content: Content::Awaited, misfits: false };
                     self.clients[id].copies.entry(index).or_insert(awaited);
                 }
                 Ok(())
@@ -97,6 +100,7 @@ impl World {
     fn take_state(&mut self, id: ClientId, index: ScopeIndex, graph: Graph) {
         let Manner { dialect, edits_together, .. } = self.clients[id].manner;
         let Some(copy) = self.clients[id].copies.get_mut(&index) else { return };
+        copy.misfits = false;
         match &mut copy.content {
             Content::Replica(replica) => replica.reset(graph),
             content if dialect == Dialect::V1 => {
@@ -142,7 +146,7 @@ impl World {
         let Some(copy) = self.clients[id].copies.get_mut(&index) else { return Ok(()) };
         match (&mut copy.content, edit) {
             (Content::Replica(replica), Some(edit)) => {
-                drop(replica.answer(edit, &results, modifications));
+                copy.misfits |= replica.answer(edit, &results, modifications).is_err();
             }
             (Content::Replica(replica), None) => {
                 for (place, properties) in modifications {
@@ -150,7 +154,7 @@ impl World {
                         fragment.properties.extend(properties);
                     }
                 }
-                drop(replica.receive(accepted(changes, &results)));
+                copy.misfits |= replica.receive(accepted(changes, &results)).is_err();
             }
             (Content::Double(double), _) => double.answer(&results, now),
             (Content::Watched(watched), _) => watched.trust(&accepted(changes, &results)),

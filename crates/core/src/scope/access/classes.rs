@@ -11,7 +11,7 @@ use super::{Access, Claims, ClassKey, Denial, FetchesBy, Rights};
 use crate::ids::{MemberId, ObjectId, SharedText};
 use crate::model::prospect::Prospect;
 use crate::model::{
-    ChangeSet, CollectionEdit, Fragment, Graph, PropertyId, Rejection, Sight, Value,
+    ChangeSet, CollectionEdit, Fragment, FragmentKind, Graph, PropertyId, Rejection, Sight, Value,
 };
 use crate::scope::Bodies;
 use crate::scope::kept_state::KeptState;
@@ -234,7 +234,7 @@ impl Classes {
                 .filter_map(|(slot, (property, sent))| {
                     let Value::References(sent) = sent else { return None };
                     let Value::References(present) = object.value(*property) else { return None };
-                    Some((slot, with_hidden(graph, view, &present, sent)?))
+                    Some((slot, with_hidden((graph, view), &changes, &present, sent)?))
                 })
                 .collect();
             for (slot, elements) in meant {
@@ -426,12 +426,17 @@ fn forget_hidden_edits(graph: &Graph, view: &View, changes: &mut Cow<'_, ChangeS
 /// A collection that was sent by somebody who does not see all of it, with what is hidden in its place: behind
 /// what it stands behind now, as far as that is still meant to be there. `None`: it is meant as it was sent.
 fn with_hidden(
-    graph: &Graph,
-    view: &View,
+    (graph, view): (&Graph, &View),
+    changes: &ChangeSet,
     present: &[ObjectId],
     sent: &[ObjectId],
 ) -> Option<Vec<ObjectId>> {
-    let departed = |id: &ObjectId| !view.sees(*id) && view.has_departed(*id);
+    // Who adds an object itself does not mean the one that it has not heard is hidden by now.
+    let adds = |id| {
+        let mut fragments = changes.fragments.iter().flatten();
+        fragments.any(|fragment| fragment.kind == FragmentKind::Add && fragment.object == id)
+    };
+    let departed = |id: &ObjectId| !view.sees(*id) && view.has_departed(*id) && !adds(*id);
     let meant: Vec<ObjectId> = sent.iter().copied().filter(|id| !departed(id)).collect();
     // Who names what it cannot know is refused like any id that nobody has.
     if meant.iter().any(|id| !view.sees(*id) && graph.object(*id).is_some()) {

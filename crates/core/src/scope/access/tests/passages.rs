@@ -444,3 +444,20 @@ fn an_author_who_has_not_heard_what_is_hidden_is_told_what_became_of_its_collect
     world.sync(MALLORY, ChangeSet::new([again]));
     assert_eq!(world.told(MALLORY), ["[{}]"], "nothing was left out");
 }
+
+#[test]
+fn who_adds_an_object_does_not_mean_the_one_that_was_hidden() {
+    let mut world = World::new(Levels::lenient());
+    let fragments = [world.change(0).children(&[1, 2]).build(), world.add(1).build()];
+    world.update(fragments.into_iter().chain([world.add(2).build()]));
+    world.join(MALLORY, Dialect::V1, claims("mallory", 1.0));
+    let hide = world.change(2).set("level", 9.0).build();
+    world.update([hide]);
+    world.take();
+    let again = [world.change(0).children(&[1, 2]).build(), world.add(2).build()];
+    world.sync(MALLORY, ChangeSet::new(again));
+    let told = world.told(MALLORY);
+    assert_eq!(told.len(), 1, "nothing was applied that has to be put right: {told:?}");
+    assert_eq!(told[0].matches("error").count(), 2, "{told:?}");
+    assert!(told[0].contains("is not in the scope"), "as of an object that nobody has: {told:?}");
+}
