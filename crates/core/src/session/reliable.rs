@@ -135,8 +135,9 @@ impl<M: Keep> Reliable<M> {
             arrived(&message);
             Self::discount(&mut self.bytes, &mut self.droppable_bytes, &message);
         }
-        // A client acknowledges when it has been silent for a while, and silent clients are many.
-        if self.messages.is_empty() {
+        // Silent clients are many, and keep no room. One that is sent much will be so again before its next
+        // acknowledgement: growing anew each time costs more than the messages do.
+        if self.messages.is_empty() && count < BUSY_MESSAGES_MIN.max(self.messages.capacity() / 8) {
             self.messages = VecDeque::new();
         }
         self.cursor = self.cursor.max(self.first_unacked());
@@ -276,6 +277,10 @@ impl<M: Keep> Reliable<M> {
         }
     }
 }
+
+/// Of so many messages that are acknowledged at once the room is kept for the next, as long as an eighth of it
+/// is used.
+const BUSY_MESSAGES_MIN: usize = 32;
 
 /// Watches one side's gaps, so that each is asked about once for each time that it was sent.
 ///
