@@ -10,6 +10,7 @@ mod frame;
 mod handshake;
 pub(crate) mod jitter;
 mod outgoing;
+mod queue;
 pub mod reliable;
 
 mod client;

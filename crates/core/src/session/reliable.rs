@@ -5,10 +5,11 @@
 //! by the sessions.
 
 use std::cmp::Ordering;
-use std::collections::VecDeque;
 use std::ops::ControlFlow;
 
 use crate::ids::MessageIndex;
+
+use super::queue::Queue;
 
 /// A message that a [`Reliable`] can keep.
 pub trait Keep {
@@ -43,7 +44,7 @@ pub enum Arrival {
 pub struct Reliable<M> {
     /// Oldest first: what was sent and is not acknowledged, with consecutive indices that end with
     /// `last_sent`; behind it what waits. One queue, so that sending a message does not move it.
-    messages: VecDeque<M>,
+    messages: Queue<M>,
     /// How many of them were not sent yet.
     waiting: usize,
     last_sent: MessageIndex,
@@ -58,7 +59,7 @@ pub struct Reliable<M> {
 impl<M> Default for Reliable<M> {
     fn default() -> Self {
         Self {
-            messages: VecDeque::new(),
+            messages: Queue::default(),
             waiting: 0,
             last_sent: MessageIndex(0),
             cursor: MessageIndex(1),
@@ -116,7 +117,7 @@ impl<M: Keep> Reliable<M> {
         self.cursor = index.next();
         // At or behind the first unacknowledged one, and not past the last: see `acknowledge`.
         let place = (index.0 - self.first_unacked().0) as usize;
-        Some((index, &self.messages[place]))
+        Some((index, self.messages.get(place)?))
     }
 
     /// Forgets what the other end has. What was never sent cannot be acknowledged; such a number says
@@ -131,14 +132,10 @@ impl<M: Keep> Reliable<M> {
             return;
         }
         let count = (ack.0 + 1).saturating_sub(self.first_unacked().0) as usize;
-        for message in self.messages.drain(..count) {
+        for _ in 0..count {
+            let Some(message) = self.messages.pop_front() else { break };
             arrived(&message);
             Self::discount(&mut self.bytes, &mut self.droppable_bytes, &message);
-        }
-        // Silent clients are many, and keep no room. One that is sent much will be so again before its next
-        // acknowledgement: growing anew each time costs more than the messages do.
-        if self.messages.is_empty() && count < BUSY_MESSAGES_MIN.max(self.messages.capacity() / 8) {
-            self.messages = VecDeque::new();
         }
         self.cursor = self.cursor.max(self.first_unacked());
     }
@@ -151,13 +148,20 @@ impl<M: Keep> Reliable<M> {
             return;
         };
         self.count(&message);
-        let old = std::mem::replace(&mut self.messages[place], message);
-        Self::discount(&mut self.bytes, &mut self.droppable_bytes, &old);
+        if let Some(kept) = self.messages.get_mut(place) {
+            let old = std::mem::replace(kept, message);
+            Self::discount(&mut self.bytes, &mut self.droppable_bytes, &old);
+        }
     }
 
     /// What was sent and is not acknowledged, oldest first.
     pub fn unacknowledged(&self) -> impl Iterator<Item = &M> {
-        self.messages.range(..self.sent())
+        self.messages.iter().take(self.sent())
+    }
+
+    /// Whether nothing was sent that is not acknowledged.
+    pub fn is_acknowledged(&self) -> bool {
+        self.sent() == 0
     }
 
     /// Sends again everything after `ack` that was not acknowledged.
@@ -189,7 +193,7 @@ impl<M: Keep> Reliable<M> {
             kept
         });
         self.waiting = waiting.len();
-        self.messages.append(&mut waiting);
+        waiting.into_iter().for_each(|message| self.messages.push_back(message));
     }
 
     /// Replaces unacknowledged messages, oldest first, until `replace` says to stop with `Break`; with
@@ -199,7 +203,7 @@ impl<M: Keep> Reliable<M> {
         mut replace: impl FnMut(&M, bool, usize) -> ControlFlow<(), Option<M>>,
     ) {
         let (first, cursor, sent) = (self.first_unacked().0, self.cursor.0, self.sent());
-        for (place, message) in self.messages.range_mut(..sent).enumerate() {
+        for (place, message) in self.messages.iter_mut().take(sent).enumerate() {
             let goes_out = first + place as u64 >= cursor;
             match replace(message, goes_out, self.droppable_bytes) {
                 ControlFlow::Break(()) => return,
@@ -218,7 +222,7 @@ impl<M: Keep> Reliable<M> {
 
     /// Forgets all messages, sent or not. The numbering goes on.
     pub fn clear(&mut self) {
-        self.messages.clear();
+        self.messages = Queue::default();
         self.waiting = 0;
         self.cursor = self.last_sent.next();
         (self.bytes, self.droppable_bytes) = (0, 0);
@@ -277,10 +281,6 @@ impl<M: Keep> Reliable<M> {
         }
     }
 }
-
-/// Of so many messages that are acknowledged at once the room is kept for the next, as long as an eighth of it
-/// is used.
-const BUSY_MESSAGES_MIN: usize = 32;
 
 /// Watches one side's gaps, so that each is asked about once for each time that it was sent.
 ///

@@ -27,7 +27,7 @@ impl ServerSession {
         }
         self.reliable.queue(message);
         if let Some(link) = &mut self.link {
-            let may_lack = self.reliable.unacknowledged().next().is_some();
+            let may_lack = !self.reliable.is_acknowledged();
             link.open_for_news(may_lack, self.now);
         }
         if self.reliable.droppable_bytes() <= self.limits.backlog_bytes_max {
