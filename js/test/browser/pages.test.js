@@ -258,7 +258,7 @@ test('a browser reads states that are compressed', async () => {
     await ann.evaluate(count => {
       for (let i = 0; i < count; i++) document.querySelector('#add')?.dispatchEvent(new MouseEvent('click'))
     }, shapes)
-    // The page, without the board.
+    // Counted from when the page's files are there and its socket opens.
     const page = await (await browser.newContext()).newPage()
     let [text, before] = [0, 0]
     page.on('websocket', socket => {

@@ -1,4 +1,4 @@
-//! A queue that never moves what is in it.
+//! A queue that grows without moving more than a piece of what is in it.
 //!
 //! Sessions of one scope are sent the same, so their queues grow alike. One that grows by doubling would copy
 //! all of them at the same moment, for as long as that takes; this one grows by a piece at a time.
@@ -64,6 +64,9 @@ impl<T> Queue<T> {
             }
             self.length -= 1;
         }
+        if self.length == 0 {
+            self.pieces = VecDeque::new();
+        }
         rest.reverse();
         rest
     }
@@ -127,6 +130,8 @@ mod tests {
                 }
                 prop_assert_eq!(queue.len(), plain.len());
                 prop_assert!(queue.iter().eq(&plain));
+                prop_assert!(queue.pieces.iter().all(|piece| piece.capacity() <= PIECE));
+                prop_assert!(!plain.is_empty() || queue.pieces.capacity() == 0);
                 prop_assert!(queue.iter_mut().map(|item| &*item).eq(&plain));
                 for place in [0, count, plain.len().saturating_sub(1), plain.len()] {
                     prop_assert_eq!(queue.get(place), plain.get(place));

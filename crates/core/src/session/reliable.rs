@@ -117,7 +117,7 @@ impl<M: Keep> Reliable<M> {
         self.cursor = index.next();
         // At or behind the first unacknowledged one, and not past the last: see `acknowledge`.
         let place = (index.0 - self.first_unacked().0) as usize;
-        Some((index, self.messages.get(place)?))
+        Some((index, self.messages.get(place).expect("what is not acknowledged is kept")))
     }
 
     /// Forgets what the other end has. What was never sent cannot be acknowledged; such a number says

@@ -66,7 +66,7 @@ struct State {
     recorder: Option<Box<Recorder>>,
     /// The machine has panicked: a mistake of ours. Nothing is asked of it any more, and the session's
     /// task ends the session.
-    broken: Option<Box<str>>,
+    broken: Option<String>,
     machine: ServerSession,
 }
 
@@ -172,7 +172,7 @@ impl SessionCell {
         }
         let (outputs, closed) =
             (std::mem::take(&mut state.outputs), std::mem::take(&mut state.closed));
-        Work { outputs, closed, broken: state.broken.take().map(String::from) }
+        Work { outputs, closed, broken: state.broken.take() }
     }
 
     /// Sends what there is, as long as the sink takes it, and says what the session's task waits for. The task
@@ -335,7 +335,7 @@ impl SessionCell {
             return;
         }
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| work(state))) {
-            state.broken = Some(panic_text(&*panic).into());
+            state.broken = Some(panic_text(&*panic));
             self.alarm.ring();
         }
     }

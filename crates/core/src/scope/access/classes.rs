@@ -220,6 +220,12 @@ impl Classes {
     ) -> (Cow<'a, ChangeSet>, Completed) {
         let mut completed = Completed::default();
         let Some(view) = self.view(member) else { return (changes, completed) };
+        // Who adds an object itself does not mean the one that it has not heard is hidden by now.
+        let fragments = changes.fragments.iter().flatten();
+        let adds = fragments.filter(|fragment| fragment.kind == FragmentKind::Add);
+        let added: HashSet<ObjectId> = adds.map(|fragment| fragment.object).collect();
+        let departed =
+            |id: &ObjectId| !view.sees(*id) && view.has_departed(*id) && !added.contains(id);
         for place in 0..changes.fragments.len() {
             forget_hidden_edits(graph, view, &mut changes, place);
             let Ok(fragment) = &changes.fragments[place] else { continue };
@@ -234,7 +240,7 @@ impl Classes {
                 .filter_map(|(slot, (property, sent))| {
                     let Value::References(sent) = sent else { return None };
                     let Value::References(present) = object.value(*property) else { return None };
-                    Some((slot, with_hidden((graph, view), &changes, &present, sent)?))
+                    Some((slot, with_hidden(graph, view, &present, sent, departed)?))
                 })
                 .collect();
             for (slot, elements) in meant {
@@ -426,17 +432,12 @@ fn forget_hidden_edits(graph: &Graph, view: &View, changes: &mut Cow<'_, ChangeS
 /// A collection that was sent by somebody who does not see all of it, with what is hidden in its place: behind
 /// what it stands behind now, as far as that is still meant to be there. `None`: it is meant as it was sent.
 fn with_hidden(
-    (graph, view): (&Graph, &View),
-    changes: &ChangeSet,
+    graph: &Graph,
+    view: &View,
     present: &[ObjectId],
     sent: &[ObjectId],
+    departed: impl Fn(&ObjectId) -> bool,
 ) -> Option<Vec<ObjectId>> {
-    // Who adds an object itself does not mean the one that it has not heard is hidden by now.
-    let adds = |id| {
-        let mut fragments = changes.fragments.iter().flatten();
-        fragments.any(|fragment| fragment.kind == FragmentKind::Add && fragment.object == id)
-    };
-    let departed = |id: &ObjectId| !view.sees(*id) && view.has_departed(*id) && !adds(*id);
     let meant: Vec<ObjectId> = sent.iter().copied().filter(|id| !departed(id)).collect();
     // Who names what it cannot know is refused like any id that nobody has.
     if meant.iter().any(|id| !view.sees(*id) && graph.object(*id).is_some()) {
