@@ -77,21 +77,8 @@ impl Frame {
     }
 
     /// The text, in order and without gaps; no part is empty.
-    pub fn parts(&self) -> impl Iterator<Item = FramePart<'_>> {
-        let starts = std::iter::once(0).chain(self.shared.iter().map(|(at, _)| *at));
-        let ends = self.shared.iter().map(|(at, _)| *at).chain([self.copied.len()]);
-        let copied = starts.zip(ends).map(|(from, to)| FramePart::Copied(&self.copied[from..to]));
-        let shared = self.shared.iter().map(|(_, shared)| {
-            Some(match shared {
-                Shared::Text(text) => FramePart::Shared(text),
-                Shared::Piece(piece) => FramePart::Piece(piece),
-            })
-        });
-        copied
-            .zip(shared.chain([None]))
-            .flat_map(|(copied, shared)| [Some(copied), shared])
-            .flatten()
-            .filter(|part| !part.as_str().is_empty())
+    pub fn parts(&self) -> FrameParts<'_> {
+        FrameParts { copied: &self.copied, from: 0, shared: self.shared.iter(), next: None }
     }
 
     /// The whole text in one piece.
@@ -140,6 +127,40 @@ impl Frame {
         if !self.is_empty() {
             self.copied.push(']');
         }
+    }
+}
+
+/// The parts of a frame. By hand: it is gone through for every frame that is sent, and nearly all of them
+/// have a single part.
+#[derive(Debug)]
+pub struct FrameParts<'a> {
+    copied: &'a str,
+    /// How much of it there was.
+    from: usize,
+    shared: std::slice::Iter<'a, (usize, Shared)>,
+    /// What stands behind the copied text that there was last.
+    next: Option<&'a Shared>,
+}
+
+impl<'a> Iterator for FrameParts<'a> {
+    type Item = FramePart<'a>;
+
+    fn next(&mut self) -> Option<FramePart<'a>> {
+        if self.next.is_none() {
+            let mut to = self.copied.len();
+            if let Some((at, shared)) = self.shared.next() {
+                (to, self.next) = (*at, Some(shared));
+            }
+            let text = &self.copied[self.from..to];
+            self.from = to;
+            if !text.is_empty() {
+                return Some(FramePart::Copied(text));
+            }
+        }
+        Some(match self.next.take()? {
+            Shared::Text(text) => FramePart::Shared(text),
+            Shared::Piece(piece) => FramePart::Piece(piece),
+        })
     }
 }
 

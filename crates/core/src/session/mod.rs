@@ -27,7 +27,7 @@ use crate::wire::StateBody;
 pub use binding::{Resumption, Shown};
 pub use client::{ClientConfig, ClientInput, ClientOutput, ClientSession};
 pub use close::CloseReason;
-pub use frame::{Frame, FramePart};
+pub use frame::{Frame, FramePart, FrameParts};
 pub use handshake::{Accepted, Handshake, HandshakeOutput};
 pub use reliable::Reliable;
 pub use server::{FetchRecord, Record, ServerSession};

@@ -21,9 +21,13 @@ pub fn scope_state_head(out: &mut String, index: MessageIndex, scope: ScopeIndex
 }
 
 /// What stands before the fragments of a `ScopeSync`; [`TAIL`] stands behind them.
+///
+/// In as few pieces as there can be: each change of a scope is headed anew for each of its members.
 pub fn scope_sync_head(out: &mut String, index: MessageIndex, scope: ScopeIndex) {
-    head(out, "ScopeSync", index);
-    field(out, "scopeIndex", scope.0.into());
+    out.push_str("{\"type\":\"ScopeSync\",\"index\":");
+    print::unsigned(out, index.0);
+    out.push_str(",\"scopeIndex\":");
+    print::unsigned(out, scope.0.into());
     out.push_str(",\"fragments\":");
 }
 
