@@ -212,6 +212,8 @@ impl<R: AsyncRead + Send + Unpin> FrameSource for SocketSource<R> {
             };
             if let Received::Frame(text) = &received {
                 self.account(text);
+                // Mostly it was the only one, and the decoder would clear its buffer to find that out.
+                self.fall_silent();
             }
             return Poll::Ready(received);
         }
