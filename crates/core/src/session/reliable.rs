@@ -41,19 +41,20 @@ pub enum Arrival {
 /// Messages get their index when they go out for the first time, not when they are queued: those that
 /// wait can be dropped without leaving a gap.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Reliable<M> {
-    /// Oldest first: what was sent and is not acknowledged, with consecutive indices that end with
-    /// `last_sent`; behind it what waits. One queue, so that sending a message does not move it.
-    messages: Queue<M>,
-    /// How many of them were not sent yet.
+    bytes: usize,
+    droppable_bytes: usize,
+    /// How many messages were not sent yet.
     waiting: usize,
     last_sent: MessageIndex,
     /// The first of the unacknowledged that still has to go out on this connection; one past
     /// `last_sent` if there is none.
     cursor: MessageIndex,
+    /// Oldest first: what was sent and is not acknowledged, with consecutive indices that end with
+    /// `last_sent`; behind it what waits. One queue, so that sending a message does not move it.
+    messages: Queue<M>,
     last_received: MessageIndex,
-    bytes: usize,
-    droppable_bytes: usize,
 }
 
 impl<M> Default for Reliable<M> {
@@ -98,6 +99,11 @@ impl<M: Keep> Reliable<M> {
         debug_assert!(self.sent() == 0, "nothing was sent");
         self.last_sent = ack;
         self.cursor = ack.next();
+    }
+
+    /// Has the place fetched from memory where the next message comes to stand.
+    pub fn prefetch(&self) {
+        self.messages.prefetch();
     }
 
     /// Puts a message behind all others.

@@ -1,5 +1,6 @@
 //! The server's end of a session.
 
+use std::mem::offset_of;
 use std::sync::Arc;
 
 use crate::ids::{ConnectionId, MessageIndex, Revision, ScopeIndex, ScopeName, SessionId};
@@ -53,17 +54,18 @@ pub struct ServerSession {
     limits: Arc<Limits>,
     reliable: Reliable<Outgoing>,
     link: Option<Link>,
-    heard_at: Millis,
-    /// Up to when it is known who the client is; `None`: for as long as the session lives.
-    identity: Option<Box<Identity>>,
     ended: bool,
     dialect: Dialect,
     /// Whether there was a connection before.
     has_met: bool,
     /// A bound that was met by what the client is sent, until it is told.
     met: Option<Limit>,
+    heard_at: Millis,
+    /// Up to when it is known who the client is; `None`: for as long as the session lives.
+    identity: Option<Box<Identity>>,
+    /// What it waits for if it was stored.
+    restoring: Option<Box<Restoring>>,
     scopes: Scopes,
-    restoring: Restoring,
     /// What the client has used of its rates.
     meter: Meter,
     requests: Requests,
@@ -99,7 +101,7 @@ impl ServerSession {
             has_met: false,
             trust: Trust::default(),
             keeping: None,
-            restoring: Restoring::default(),
+            restoring: None,
             meter: Meter::default(),
             met: None,
             identity: None,
@@ -107,6 +109,14 @@ impl ServerSession {
             ended: false,
             now: now.mono,
         }
+    }
+
+    /// How many of the session's first bytes a delivery looks at.
+    pub const HOT_BYTES: usize = offset_of!(Self, requests);
+
+    /// Has what else a delivery comes to, behind those, fetched from memory: a hint that changes nothing.
+    pub fn prefetch(&self) {
+        self.reliable.prefetch();
     }
 
     /// Takes an input in; all its consequences are in `out` when this returns, or come from
@@ -150,7 +160,7 @@ impl ServerSession {
         if let Some(seconds) = self.identity.as_mut().and_then(|who| who.take_warning(self.now)) {
             frame.message(|out| encode::session_expiring(out, seconds));
         }
-        if is_open && !self.is_restoring() && !self.restoring.unnumbered {
+        if is_open && !self.holds_back() {
             while frame.has_room()
                 && let Some((index, message)) = self.reliable.pull()
             {

@@ -43,21 +43,10 @@ pub fn integer(out: &mut String, number: i64) {
 
 /// Appends a number that is not negative: an index, a count.
 ///
-/// By hand: two stand in the head of every message that goes to every member, and most values of a state
-/// are whole. The formatter of the standard library takes several times as long.
+/// Two stand in the head of every message that goes to every member, and most values of a state are whole: the
+/// formatter of the standard library takes several times as long.
 pub fn unsigned(out: &mut String, number: u64) {
-    let mut digits = [0; 20];
-    let mut first = digits.len();
-    let mut rest = number;
-    loop {
-        first -= 1;
-        digits[first] = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
-    }
-    out.push_str(std::str::from_utf8(&digits[first..]).expect("digits are ASCII"));
+    out.push_str(itoa::Buffer::new().format(number));
 }
 
 /// Appends a date as seconds since 1970, with milliseconds as the fraction.

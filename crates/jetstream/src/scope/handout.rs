@@ -30,7 +30,17 @@ pub(super) async fn flush(mut recipients: Vec<Arc<dyn Recipient>>, parts: usize,
     while !recipients.is_empty() {
         let part = recipients.split_off(recipients.len().saturating_sub(length));
         // This task writes nothing itself: the runtime would keep one of the parts waiting behind it.
-        tasks.spawn(async move { part.iter().for_each(|recipient| recipient.flush(now)) });
+        tasks.spawn(async move {
+            for (place, recipient) in part.iter().enumerate() {
+                if let Some(next) = part.get(place + 1) {
+                    next.prefetch_further();
+                }
+                if let Some(next) = part.get(place + 2) {
+                    next.prefetch();
+                }
+                recipient.flush(now);
+            }
+        });
     }
     // A session's panic ends that session and is not passed on to here.
     while tasks.join_next().await.is_some() {}

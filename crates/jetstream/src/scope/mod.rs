@@ -197,6 +197,10 @@ pub(crate) struct Joining {
 
 /// Who gets what a scope has for a member. Never waits: a session that cannot send keeps what it gets.
 pub(crate) trait Recipient: Send + Sync {
+    /// Has what a delivery looks at fetched from memory: a hint that its turn comes.
+    fn prefetch(&self) {}
+    /// The same for what stands in other places, which only what was fetched before tells.
+    fn prefetch_further(&self) {}
     /// Takes a delivery; it leaves with the next flush.
     fn deliver(&self, now: Now, scope: ScopeIndex, delivery: Delivery);
     /// Takes a delivery and sends it, and what was delivered before it, in one go.

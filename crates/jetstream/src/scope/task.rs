@@ -8,13 +8,15 @@
 
 mod tell;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::future::pending;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use indexmap::IndexMap;
 use jetstream_core::ids::{
     MemberId, MessageIndex, Position, Revision, ScopeIndex, SessionId, Ticket,
 };
@@ -27,7 +29,7 @@ use jetstream_core::time::{Millis, Now};
 use jetstream_core::wire::encode;
 use jetstream_core::wire::message::Dialect;
 use tokio::sync::{mpsc, watch};
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep};
 
 use super::beginning::{BeginError, Beginning};
 use super::calls::{Actions, Calls};
@@ -51,8 +53,11 @@ pub(super) struct ScopeTask {
     store: Option<Store>,
     metrics: Metrics,
     idle: Option<Idle>,
+    /// What wakes the task for what is due.
+    timer: Option<Pin<Box<Sleep>>>,
 
-    members: BTreeMap<MemberId, Member>,
+    /// One behind the other in memory, since most of what the scope has goes to all of them.
+    members: IndexMap<MemberId, Member>,
     /// Who waits for the answer to an update.
     answers: HashMap<Ticket, Answer>,
     last_ticket: Ticket,
@@ -106,6 +111,8 @@ enum Event {
     Idle,
     /// The machine's deadline has come.
     Deadline,
+    /// The timer was set for something that was due before: nothing is.
+    Early,
     /// The store has done something.
     Store(News),
     /// Somebody has decided about a ChangeSet.
@@ -137,7 +144,8 @@ impl ScopeTask {
             store,
             metrics,
             idle,
-            members: BTreeMap::new(),
+            timer: None,
+            members: IndexMap::new(),
             answers: HashMap::new(),
             last_ticket: Ticket(0),
             outputs: Vec::new(),
@@ -182,30 +190,31 @@ impl ScopeTask {
         self.phase.send_replace(Phase::Running);
         loop {
             let event = self.next_event(scope.deadline()).await;
+            let now = clock::now();
             self.is_single = false;
             let is_mail = matches!(event, Event::Mail(_));
             match event {
                 Event::Mail(0) => self.closing = true,
-                Event::Mail(_) => self.handle_mail(&mut scope),
+                Event::Mail(_) => self.handle_mail(&mut scope, now),
                 Event::Idle => self.handle_idle(),
-                Event::Deadline => self.handle(&mut scope, clock::now(), Input::Deadline),
+                Event::Deadline => self.handle(&mut scope, now, Input::Deadline),
                 Event::Verdict(ticket, verdict) => {
-                    self.handle(&mut scope, clock::now(), Input::Verdict { ticket, verdict });
+                    self.handle(&mut scope, now, Input::Verdict { ticket, verdict });
                 }
                 Event::Store(News::Stored(Ok(position))) => self.persisted(&mut scope, position),
                 Event::Store(News::Stored(Err(error))) => {
                     scope = self.rebuild(scope, &error.to_string()).await?;
                 }
                 Event::Store(News::Health) => self.freeze(&mut scope),
-                Event::Store(News::Nothing) => {}
+                Event::Store(News::Nothing) | Event::Early => {}
             }
             if is_mail && self.torn.is_none() {
-                self.handle_what_is_due(&mut scope);
+                self.handle_what_is_due(&mut scope, now);
             }
             if let Some(panic) = self.torn.take() {
                 scope = self.mend(scope, &panic).await?;
             }
-            self.flush().await;
+            self.flush(now).await;
             self.look(&mut scope);
             self.status.occupied.set(SCOPE_BYTES + scope.graph().bytes());
             if self.closing && self.is_settled() {
@@ -306,7 +315,8 @@ impl ScopeTask {
             return Event::Mail(self.batch.len());
         }
         let due = self.due(deadline);
-        let Self { store, requests, mail, calls, .. } = self;
+        self.arm(due.as_ref().map(|(at, _)| *at));
+        let Self { store, requests, mail, calls, timer, .. } = self;
         let event = tokio::select! {
             biased;
             news = async {
@@ -320,22 +330,33 @@ impl ScopeTask {
             }
             count = requests.recv_many(mail, BATCH_REQUESTS_MAX), if reads => Event::Mail(count),
             event = async {
-                match due {
-                    Some((at, event)) if at > Instant::now() => {
-                        tokio::time::sleep_until(at).await;
-                        event
+                match (due, timer) {
+                    (Some((at, event)), Some(timer)) if at > Instant::now() => {
+                        timer.as_mut().await;
+                        if timer.deadline() < at { Event::Early } else { event }
                     }
                     // What is due at once is work that goes on: other tasks have their turn in between.
-                    Some((_, event)) => {
+                    (Some((_, event)), _) => {
                         tokio::task::yield_now().await;
                         event
                     }
-                    None => pending().await,
+                    (None, _) => pending().await,
                 }
             } => event,
         };
         self.batch.extend(self.mail.drain(..));
         event
+    }
+
+    /// Sees to it that the task wakes then. A timer that is set for an earlier moment is left alone: what is
+    /// due mostly moves away, and waking once for nothing is cheaper than setting it anew for each batch.
+    fn arm(&mut self, at: Option<Instant>) {
+        let Some(at) = at else { return };
+        match &mut self.timer {
+            Some(timer) if timer.is_elapsed() || timer.deadline() > at => timer.as_mut().reset(at),
+            Some(_) => {}
+            None => self.timer = Some(Box::pin(tokio::time::sleep_until(at))),
+        }
     }
 
     /// What comes if nothing else does, and when.
@@ -348,16 +369,14 @@ impl ScopeTask {
     }
 
     /// Requests that keep coming must not put off what has its time.
-    fn handle_what_is_due(&mut self, scope: &mut core::Scope) {
-        let now = clock::now();
+    fn handle_what_is_due(&mut self, scope: &mut core::Scope, now: Now) {
         if scope.deadline().is_some_and(|at| at <= now.mono) {
             self.handle(scope, now, Input::Deadline);
         }
     }
 
-    fn handle_mail(&mut self, scope: &mut core::Scope) {
+    fn handle_mail(&mut self, scope: &mut core::Scope, now: Now) {
         self.metrics.scope_requests_waiting.set(self.requests.len() as i64);
-        let now = clock::now();
         self.status.occupied.use_now(now.mono);
         self.is_single = self.batch.len() == 1 && handout::parts(self.members.len()) == 1;
         while self.reads.is_empty()
@@ -373,7 +392,7 @@ impl ScopeTask {
         let input = match request {
             Request::Join(joining) => self.join(joining),
             Request::Leave(member) => {
-                self.members.remove(&member);
+                self.members.swap_remove(&member);
                 self.count_members();
                 Input::Leave { member }
             }

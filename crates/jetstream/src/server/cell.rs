@@ -3,20 +3,24 @@
 //! The machine and the sink of the connection stand behind one lock that is never held over an await. A
 //! scope's task that has something for a member takes the lock, gives it to the machine, and later
 //! takes the lock again to pull frames out and write them to the socket. It never waits for the lock:
-//! what it has goes into the session's mail then, which the session's own task opens. That task is woken
-//! only for this, and for what a scope's task cannot do: outputs to carry out, a socket that is full, a
-//! deadline that came nearer.
+//! what it has goes into the session's mail then, which whoever has the lock next opens first. The session's
+//! own task is woken for this, and for what a scope's task cannot do: outputs to carry out, a socket that is
+//! full, a deadline that came nearer.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::mem::offset_of;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::slice::from_ref;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
 use jetstream_core::ids::{ConnectionId, ScopeIndex};
 use jetstream_core::session::{Delivery, Frame, FramePart, Input, Output, ServerSession};
 use jetstream_core::time::{Millis, Now};
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
+use prefetch_index::prefetch_index;
 use smallvec::SmallVec;
 use tokio::sync::Notify;
 
@@ -35,14 +39,16 @@ use crate::transport::{FrameSink, Sent};
 
 /// A session.
 ///
-/// What a delivery looks at stands first and in its order, here and in the state, and stays there: of a session
-/// whose turn comes, nothing is in the processor's caches.
-#[repr(C)]
+/// What a delivery looks at stands first and in its order, here and in the state, and begins with a line of the
+/// processor's caches: of a session whose turn comes none is there, and each has to be waited for.
+#[repr(C, align(64))]
 pub(super) struct SessionCell {
+    metrics: Metrics,
+    /// Whether there is mail. True as soon as somebody who has left some can look again.
+    has_mail: AtomicBool,
+    state: Mutex<State>,
     /// What scopes had for the session while others held its state.
     mail: Mutex<VecDeque<Mail>>,
-    metrics: Metrics,
-    state: Mutex<State>,
     pub(super) info: SessionInfo,
     /// Wakes the session's task.
     alarm: Alarm,
@@ -54,20 +60,26 @@ pub(super) struct SessionCell {
 #[repr(C)]
 struct State {
     line: Option<Line>,
+    extras: Option<Box<Extras>>,
+    /// What the session's task has to carry out.
+    outputs: Vec<Output>,
     /// When the session's task will wake by itself.
     armed: Option<Millis>,
     /// The session's task reads no frames, because the machine had enough when it last asked.
     paused: bool,
-    /// What the session's task has to carry out.
-    outputs: Vec<Output>,
+    machine: ServerSession,
+}
+
+/// What a session mostly does not have.
+#[derive(Default)]
+struct Extras {
     /// Scopes that have ended: the session's task lets go of them.
     closed: Vec<ScopeIndex>,
     /// Where frames are noted, if somebody watches.
-    recorder: Option<Box<Recorder>>,
+    recorder: Option<Recorder>,
     /// The machine has panicked: a mistake of ours. Nothing is asked of it any more, and the session's
     /// task ends the session.
     broken: Option<String>,
-    machine: ServerSession,
 }
 
 /// What a session's task has to do.
@@ -114,6 +126,15 @@ enum Room {
     Gone,
 }
 
+/// How many of a session's first bytes a delivery looks at: those before the machine, and the machine's.
+const HOT_BYTES: usize = offset_of!(SessionCell, state)
+    + align_of::<State>()
+    + offset_of!(State, machine)
+    + ServerSession::HOT_BYTES;
+
+/// What the processor fetches from memory at a time: on nearly all, and on the others a part or a multiple.
+const LINE_BYTES: usize = 64;
+
 thread_local! {
     /// What a frame is written into before it is sent: one for a thread, not one for a session.
     static FRAME: RefCell<Frame> = RefCell::new(Frame::new());
@@ -126,20 +147,11 @@ impl SessionCell {
         machine: ServerSession,
         metrics: Metrics,
     ) -> Self {
-        let (outputs, closed) = (Vec::new(), Vec::new());
-        let state = State {
-            machine,
-            outputs,
-            closed,
-            line: None,
-            armed: None,
-            recorder: None,
-            paused: false,
-            broken: None,
-        };
-        let (state, mail) = (Mutex::new(state), Mutex::default());
+        let (line, extras, outputs) = (None, None, Vec::new());
+        let state = State { machine, line, extras, outputs, armed: None, paused: false };
+        let (state, mail, has_mail) = (Mutex::new(state), Mutex::default(), AtomicBool::new(false));
         let (orders, alarm) = (Orders::new(), Alarm::default());
-        Self { info, token, orders, alarm, metrics, mail, state }
+        Self { info, token, orders, alarm, metrics, mail, has_mail, state }
     }
 
     /// The same, with something to carry out from before.
@@ -157,7 +169,7 @@ impl SessionCell {
     pub(super) fn input(&self, now: Now, input: Input<'_>) {
         let state = &mut *self.state.lock();
         if let Input::Frame { text, .. } = input {
-            record(&mut state.recorder, now, Way::FromClient, || text);
+            record(&mut state.extras, now, Way::FromClient, || text);
         }
         state.machine.handle(now, input, &mut state.outputs);
     }
@@ -170,9 +182,12 @@ impl SessionCell {
         if state.machine.deadline().is_some_and(|deadline| deadline <= now.mono) {
             state.machine.handle(now, Input::Deadline, &mut state.outputs);
         }
-        let (outputs, closed) =
-            (std::mem::take(&mut state.outputs), std::mem::take(&mut state.closed));
-        Work { outputs, closed, broken: state.broken.take() }
+        let outputs = std::mem::take(&mut state.outputs);
+        let (mut closed, mut broken) = (Vec::new(), None);
+        if let Some(extras) = &mut state.extras {
+            (closed, broken) = (std::mem::take(&mut extras.closed), extras.broken.take());
+        }
+        Work { outputs, closed, broken }
     }
 
     /// Sends what there is, as long as the sink takes it, and says what the session's task waits for. The task
@@ -259,52 +274,65 @@ impl SessionCell {
     /// The frames after this number, and what tells of more. Frames are recorded from now on.
     pub(super) fn recorded(&self, now: Now, after: u64) -> (Vec<Recorded>, Arc<Notify>) {
         let mut state = self.state.lock();
-        state.recorder.get_or_insert_with(|| Box::new(Recorder::new(now))).ask(now, after)
+        let recorder = &mut state.extras.get_or_insert_default().recorder;
+        recorder.get_or_insert_with(|| Recorder::new(now)).ask(now, after)
     }
 
     /// Whether somebody has watched lately. What was recorded for nobody is let go of.
     pub(super) fn is_watched(&self, now: Now) -> bool {
         let mut state = self.state.lock();
-        state.recorder.take_if(|recorder| !recorder.is_watched(now));
-        state.recorder.is_some()
+        let Some(extras) = &mut state.extras else { return false };
+        extras.recorder.take_if(|recorder| !recorder.is_watched(now));
+        extras.recorder.is_some()
     }
 
     pub(super) fn stop_recording(&self) {
-        self.state.lock().recorder = None;
+        if let Some(extras) = &mut self.state.lock().extras {
+            extras.recorder = None;
+        }
     }
 }
 
 impl SessionCell {
-    /// Gives the machine what a scope has for it, or leaves it for whoever holds the state at the moment.
+    /// Gives the machine what a scope has for it and does what is to be done after that, or leaves it for
+    /// whoever holds the state next.
     ///
     /// A session holds its own state while it reads a frame, which takes as long as its client makes it. A
     /// scope never waits for that: its other members would wait with it.
-    fn post(&self, now: Now, mail: Mail) {
-        if let Some((mut state, mail)) = self.at_hand(mail) {
-            self.guard(&mut state, |state| state.take(now, mail));
+    fn post(&self, now: Now, mail: Mail, then: impl FnOnce(&mut State)) {
+        match self.state.try_lock() {
+            Some(mut state) => self.guard(&mut state, |state| {
+                // What was left before goes before: a scope's deliveries keep their order.
+                self.open_mail(now, state);
+                state.take(now, mail);
+                then(state);
+            }),
+            None => self.leave(mail),
         }
     }
 
-    /// The state, if nobody holds it and nothing waits. Else the mail is left, and the session's task will
-    /// see to everything.
-    fn at_hand(&self, mail: Mail) -> Option<(MutexGuard<'_, State>, Mail)> {
-        let mut waiting = self.mail.lock();
-        if waiting.is_empty()
-            && let Some(state) = self.state.try_lock()
+    fn leave(&self, mail: Mail) {
         {
-            return Some((state, mail));
+            let mut waiting = self.mail.lock();
+            waiting.push_back(mail);
+            self.has_mail.store(true, Ordering::Relaxed);
         }
-        // Behind what waits already: a scope's deliveries keep their order.
-        waiting.push_back(mail);
         self.alarm.ring();
-        None
     }
 
     /// Gives the machine what was left for it. What is left after that has woken the session's task.
+    ///
+    /// Whoever left something looks here again after that, so for them no order has to be asked of the
+    /// memory: what is read of the mail itself is read under its lock.
     fn open_mail(&self, now: Now, state: &mut State) {
-        loop {
-            let Some(mail) = self.mail.lock().pop_front() else { return };
-            state.take(now, mail);
+        while self.has_mail.load(Ordering::Relaxed) {
+            let mail = {
+                let mut waiting = self.mail.lock();
+                let mail = waiting.pop_front();
+                self.has_mail.store(!waiting.is_empty(), Ordering::Relaxed);
+                mail
+            };
+            mail.into_iter().for_each(|mail| state.take(now, mail));
         }
     }
 
@@ -331,11 +359,11 @@ impl SessionCell {
 
     /// Does something to the state on behalf of a scope, which must not fall over a session's mistake.
     fn guard(&self, state: &mut State, work: impl FnOnce(&mut State)) {
-        if state.broken.is_some() {
+        if state.extras.as_ref().is_some_and(|extras| extras.broken.is_some()) {
             return;
         }
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| work(state))) {
-            state.broken = Some(panic_text(&*panic));
+            state.extras.get_or_insert_default().broken = Some(panic_text(&*panic));
             self.alarm.ring();
         }
     }
@@ -343,11 +371,12 @@ impl SessionCell {
 
 /// Notes a frame if somebody watches. Without anybody it costs one look at an empty place.
 fn record<T: AsRef<str>>(
-    recorder: &mut Option<Box<Recorder>>,
+    extras: &mut Option<Box<Extras>>,
     now: Now,
     way: Way,
     text: impl FnOnce() -> T,
 ) {
+    let Some(recorder) = extras.as_mut().map(|extras| &mut extras.recorder) else { return };
     if let Some(watching) = recorder {
         match watching.is_watched(now) {
             true => watching.note(now, way, text().as_ref()),
@@ -357,11 +386,19 @@ fn record<T: AsRef<str>>(
 }
 
 impl State {
+    /// Has fetched from memory what only the state knows the places of.
+    fn prefetch(&self) {
+        if let Some(line) = &self.line {
+            line.sink.prefetch();
+        }
+        self.machine.prefetch();
+    }
+
     fn take(&mut self, now: Now, mail: Mail) {
         let input = match mail {
             Mail::Delivery(scope, delivery) => Input::Deliver { scope, delivery },
             Mail::Closed(scope) => {
-                self.closed.push(scope);
+                self.extras.get_or_insert_default().closed.push(scope);
                 Input::ScopeClosed { scope }
             }
         };
@@ -382,7 +419,7 @@ impl State {
                 };
                 frames += 1;
                 bytes += frame.byte_length() as u64;
-                record(&mut self.recorder, now, Way::ToClient, || frame.to_text());
+                record(&mut self.extras, now, Way::ToClient, || frame.to_text());
             }
             // What is shared is let go of: the next frame may be long in coming.
             frame.clear();
@@ -398,26 +435,35 @@ impl State {
             (None, _) => false,
         };
         let reads_again = self.paused && self.machine.wants_frames();
-        sooner || reads_again || !self.outputs.is_empty() || !self.closed.is_empty()
+        let has_closed = self.extras.as_ref().is_some_and(|extras| !extras.closed.is_empty());
+        sooner || reads_again || !self.outputs.is_empty() || has_closed
     }
 }
 
 impl Recipient for SessionCell {
-    fn deliver(&self, now: Now, scope: ScopeIndex, delivery: Delivery) {
-        self.post(now, Mail::Delivery(scope, delivery));
+    fn prefetch(&self) {
+        // Behind the lock nothing may be looked at here; but this does not look, whatever stands there.
+        (0..HOT_BYTES)
+            .step_by(LINE_BYTES)
+            .for_each(|at| prefetch_index(from_ref(&self.has_mail), at));
     }
 
-    fn send(&self, now: Now, scope: ScopeIndex, delivery: Delivery) {
-        if let Some((mut state, mail)) = self.at_hand(Mail::Delivery(scope, delivery)) {
-            self.guard(&mut state, |state| {
-                state.take(now, mail);
-                self.write(now, state);
-            });
+    fn prefetch_further(&self) {
+        if let Some(state) = self.state.try_lock() {
+            state.prefetch();
         }
     }
 
+    fn deliver(&self, now: Now, scope: ScopeIndex, delivery: Delivery) {
+        self.post(now, Mail::Delivery(scope, delivery), |_| {});
+    }
+
+    fn send(&self, now: Now, scope: ScopeIndex, delivery: Delivery) {
+        self.post(now, Mail::Delivery(scope, delivery), |state| self.write(now, state));
+    }
+
     fn scope_closed(&self, now: Now, scope: ScopeIndex) {
-        self.post(now, Mail::Closed(scope));
+        self.post(now, Mail::Closed(scope), |_| {});
     }
 
     fn session(&self) -> Option<&SessionInfo> {
@@ -432,3 +478,6 @@ impl Recipient for SessionCell {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

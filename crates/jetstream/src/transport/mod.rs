@@ -132,6 +132,10 @@ pub trait FrameSink: Send + Sync {
     /// to be kept.
     fn send(&self, parts: &[FramePart<'_>]) -> Sent;
 
+    /// Has what [`send`](Self::send) looks at fetched from memory: a hint before much else is done, for sinks
+    /// of which there are many. Does nothing, unless a sink has something to do here.
+    fn prefetch(&self) {}
+
     /// Ready when there is room for another frame, and also when the connection is gone. Writes what is
     /// kept. Only one task at a time may wait.
     fn poll_writable(&self, context: &mut Context<'_>) -> Poll<()>;

@@ -169,7 +169,7 @@ impl ServerSession {
     /// Has the session stored if that is due and not being done.
     pub(super) fn keep(&mut self, out: &mut Vec<Output>) {
         let advanced = self.waits_for_store();
-        let is_idle = self.requests.is_empty() && self.restoring.answered.is_empty();
+        let is_idle = self.requests.is_empty() && !self.is_repeating();
         let settled = self.settled();
         let Some(keeping) = &mut self.keeping else { return };
         // Not message by message: what is sent again comes in one go.

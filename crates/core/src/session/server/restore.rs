@@ -19,14 +19,14 @@ use super::keeping::{Keeping, Record};
 use super::scopes::Scopes;
 
 /// What a restored session waits for.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Restoring {
     /// Scopes whose state is not here yet.
     scopes: BTreeSet<ScopeIndex>,
     /// Messages that were answered before, and that the client may send again.
-    pub(super) answered: BTreeSet<MessageIndex>,
+    answered: BTreeSet<MessageIndex>,
     /// What the client has is not known yet: neither what its next message from us is numbered.
-    pub(super) unnumbered: bool,
+    unnumbered: bool,
 }
 
 impl ServerSession {
@@ -48,8 +48,11 @@ impl ServerSession {
         session.has_met = true;
         session.reliable.received_up_to(position);
         session.keeping = Some(Keeping::from(position));
-        session.restoring.unnumbered = true;
-        session.restoring.scopes = scopes.iter().map(|fetch| fetch.index).collect();
+        session.restoring = Some(Box::new(Restoring {
+            scopes: scopes.iter().map(|fetch| fetch.index).collect(),
+            answered: BTreeSet::new(),
+            unnumbered: true,
+        }));
         out.extend(scopes.iter().map(|fetch| Output::Rejoin {
             scope: fetch.index,
             name: fetch.name.clone(),
@@ -61,7 +64,22 @@ impl ServerSession {
 
     /// Whether something of what was before is still missing.
     pub(super) fn is_restoring(&self) -> bool {
-        !self.restoring.scopes.is_empty()
+        self.restoring.as_ref().is_some_and(|restoring| !restoring.scopes.is_empty())
+    }
+
+    /// Whether nothing with a number can go out yet.
+    pub(super) fn holds_back(&self) -> bool {
+        let holds = |restoring: &Restoring| restoring.unnumbered || !restoring.scopes.is_empty();
+        self.restoring.as_deref().is_some_and(holds)
+    }
+
+    /// Whether messages that were answered before may still come again.
+    pub(super) fn is_repeating(&self) -> bool {
+        self.restoring.as_ref().is_some_and(|restoring| !restoring.answered.is_empty())
+    }
+
+    fn is_missing(&self, scope: ScopeIndex) -> bool {
+        self.restoring.as_ref().is_some_and(|restoring| restoring.scopes.contains(&scope))
     }
 
     /// The application lets the session have a scope again, or not any more.
@@ -71,7 +89,7 @@ impl ServerSession {
         schema: Option<Arc<Schema>>,
         out: &mut Vec<Output>,
     ) {
-        if !self.restoring.scopes.contains(&scope) {
+        if !self.is_missing(scope) {
             return;
         }
         match schema.and_then(|schema| self.scopes.rejoin(scope, schema)) {
@@ -87,9 +105,12 @@ impl ServerSession {
 
     /// A scope gives an answer again. True if the client is to have it.
     pub(super) fn answered_before(&mut self, scope: ScopeIndex, message: MessageIndex) -> bool {
-        let again = self.restoring.scopes.contains(&scope);
-        if again && message > self.reliable.last_received() {
-            self.restoring.answered.insert(message);
+        let again = self.is_missing(scope);
+        if let Some(restoring) = &mut self.restoring
+            && again
+            && message > self.reliable.last_received()
+        {
+            restoring.answered.insert(message);
         }
         again
     }
@@ -97,7 +118,8 @@ impl ServerSession {
     /// A scope's state is here, or the scope is gone. True if the client is to have the state now: else it
     /// will ask for the scope again, and gets it behind the answer.
     pub(super) fn restored_scope(&mut self, scope: ScopeIndex) -> bool {
-        if !self.restoring.scopes.remove(&scope) {
+        let Some(restoring) = &mut self.restoring else { return true };
+        if !restoring.scopes.remove(&scope) {
             return true;
         }
         let asks_again = self.scopes.message(scope) > Some(self.reliable.last_received());
@@ -109,18 +131,20 @@ impl ServerSession {
 
     /// Whether a message that has just arrived was answered before the server was gone.
     pub(super) fn is_answered(&mut self, message: MessageIndex) -> bool {
-        self.restoring.answered.remove(&message)
+        let Some(restoring) = &mut self.restoring else { return false };
+        restoring.answered.remove(&message)
     }
 
     /// The client says what it has. False if that cannot be.
     pub(super) fn number(&mut self, ack: MessageIndex) -> bool {
-        if !self.restoring.unnumbered {
+        let Some(restoring) = self.restoring.as_mut().filter(|restoring| restoring.unnumbered)
+        else {
             return true;
-        }
+        };
         if ack > MESSAGES_MAX {
             return false;
         }
-        self.restoring.unnumbered = false;
+        restoring.unnumbered = false;
         self.reliable.begin_after(ack);
         true
     }

@@ -8,10 +8,12 @@
 use std::io::{self, IoSlice};
 use std::net::Shutdown;
 use std::pin::Pin;
+use std::slice::from_ref;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use parking_lot::Mutex;
+use prefetch_index::prefetch_index;
 use smallvec::SmallVec;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, Interest, ReadBuf};
@@ -25,8 +27,9 @@ use crate::transport::{FramePart, FrameSink, Sent};
 
 /// A connection over plain TCP: its writing half, and the socket that the reading half shares with it.
 ///
-/// In one piece, because a change that goes to a thousand members looks at a thousand of these, none of
-/// which is in the processor's caches.
+/// In one piece and in one line of the processor's caches: a change that goes to a thousand members looks at a
+/// thousand of these, none of which is there.
+#[repr(align(64))]
 pub(super) struct SocketSink {
     outbound: Mutex<Outbound>,
     socket: TcpStream,
@@ -68,6 +71,10 @@ impl FrameSink for SocketSink {
             }
         }
         outbound.state()
+    }
+
+    fn prefetch(&self) {
+        prefetch_index(from_ref(self), 0);
     }
 
     fn poll_writable(&self, context: &mut Context<'_>) -> Poll<()> {
