@@ -31,19 +31,28 @@ pub(super) async fn flush(mut recipients: Vec<Arc<dyn Recipient>>, parts: usize,
         let part = recipients.split_off(recipients.len().saturating_sub(length));
         // This task writes nothing itself: the runtime would keep one of the parts waiting behind it.
         tasks.spawn(async move {
-            for (place, recipient) in part.iter().enumerate() {
-                if let Some(next) = part.get(place + 1) {
-                    next.prefetch_further();
-                }
-                if let Some(next) = part.get(place + 2) {
-                    next.prefetch();
-                }
+            for (turn, recipient) in part.iter().enumerate() {
+                prefetch(turn, |turn| part.get(turn));
                 recipient.flush(now);
             }
         });
     }
     // A session's panic ends that session and is not passed on to here.
     while tasks.join_next().await.is_some() {}
+}
+
+/// Has those whose turns come next fetched from memory while this one is written to: nothing of them is in the
+/// processor's caches, and the way into the kernel throws out what was.
+pub(super) fn prefetch<'a>(
+    turn: usize,
+    recipient: impl Fn(usize) -> Option<&'a Arc<dyn Recipient>>,
+) {
+    if let Some(next) = recipient(turn + 1) {
+        next.prefetch_further();
+    }
+    if let Some(next) = recipient(turn + 2) {
+        next.prefetch();
+    }
 }
 
 /// Fewer members are not worth waking another worker for: that costs as much as some ten writes.

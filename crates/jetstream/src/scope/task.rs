@@ -73,6 +73,8 @@ pub(super) struct ScopeTask {
     judging: Option<(MemberId, MessageIndex, usize)>,
     /// Members that were given something in this batch.
     touched: Vec<MemberId>,
+    /// The places of those that a broadcast goes to, while it does. Kept for its allocation.
+    told: Vec<usize>,
     /// The batch is a single request: nothing comes that could leave together with what it brings about.
     is_single: bool,
     /// What the machine wants to have decided, until it is asked.
@@ -154,6 +156,7 @@ impl ScopeTask {
             torn: None,
             judging: None,
             touched: Vec::new(),
+            told: Vec::new(),
             is_single: false,
             questions: Vec::new(),
             calls,

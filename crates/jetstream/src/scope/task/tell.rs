@@ -1,6 +1,5 @@
 //! What comes out of a scope's machine, to where it belongs.
 
-use std::slice::from_ref;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -9,7 +8,6 @@ use jetstream_core::model::Rejection;
 use jetstream_core::scope::{Bodies, Commit, Listeners, Outcome, Output};
 use jetstream_core::session::Delivery;
 use jetstream_core::time::Now;
-use prefetch_index::prefetch_index;
 
 use super::{Member, ScopeTask};
 use crate::scope::handout;
@@ -74,13 +72,13 @@ impl ScopeTask {
     }
 
     fn broadcast(&mut self, now: Now, revision: Revision, to: &Listeners, bodies: &Bodies) {
-        let mut deliveries = 0;
-        for place in 0..self.members.len() {
-            self.prefetch(place);
-            let Some((id, member)) = self.members.get_index_mut(place) else { break };
-            if !member.informed || !to.has(*id) {
-                continue;
-            }
+        let (mut told, mut deliveries) = (std::mem::take(&mut self.told), 0);
+        let members = self.members.iter().enumerate();
+        let listen = members.filter(|(_, (id, member))| member.informed && to.has(**id));
+        told.extend(listen.map(|(place, _)| place));
+        for (turn, place) in told.iter().enumerate() {
+            handout::prefetch(turn, |turn| Some(&self.members[*told.get(turn)?].recipient));
+            let Some((id, member)) = self.members.get_index_mut(*place) else { break };
             let Some(body) = bodies.get(member.dialect) else { continue };
             let delivery = Delivery::Sync { revision, body: body.clone() };
             if self.is_single {
@@ -93,20 +91,8 @@ impl ScopeTask {
             deliveries += 1;
         }
         self.metrics.deliveries.inc_by(deliveries);
-    }
-
-    /// Has those who come behind this member fetched from memory while it is written to: nothing of them is in
-    /// the processor's caches, and the way into the kernel throws out what was.
-    fn prefetch(&self, place: usize) {
-        if let Some((_, next)) = self.members.get_index(place + 1) {
-            next.recipient.prefetch_further();
-        }
-        if let Some((_, next)) = self.members.get_index(place + 2) {
-            next.recipient.prefetch();
-        }
-        if let Some((_, next)) = self.members.get_index(place + 3) {
-            prefetch_index(from_ref(next), 0);
-        }
+        told.clear();
+        self.told = told;
     }
 
     /// Somebody may not be here: its session hears nothing more of this scope.
