@@ -13,6 +13,7 @@
 //! - [`scope`]: one shared tree of objects, its members and its revisions.
 //! - [`replica`]: a client's copy of a scope: confirmed state and pending ChangeSets.
 
+pub mod hash;
 pub mod ids;
 pub mod limits;
 pub mod rate;

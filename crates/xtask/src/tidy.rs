@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What core may depend on. Whoever adds to this list argues for it in `docs/decisions/`.
-const CORE_DEPENDENCIES: [&str; 11] = [
+const CORE_DEPENDENCIES: [&str; 12] = [
+    "foldhash",
     "indexmap",
     "itoa",
     "prefetch-index",

@@ -18,6 +18,7 @@ use super::{
     CollectionEdit, Fragment, FragmentKind, ModelId, Property, PropertyId, PropertyType, Rejection,
     Schema, Value,
 };
+use crate::hash::OwnState;
 use crate::ids::ObjectId;
 use crate::limits::Limit;
 
@@ -29,8 +30,8 @@ pub(crate) struct Draft<'g> {
     sight: Option<&'g dyn Sight>,
     added: IndexMap<ObjectId, Added>,
     added_ids: HashMap<Key, ObjectId>,
-    fields: IndexMap<(Key, PropertyId), FieldChange>,
-    edges: IndexMap<(Key, Key), i32>,
+    fields: IndexMap<(Key, PropertyId), FieldChange, OwnState>,
+    edges: IndexMap<(Key, Key), i32, OwnState>,
     /// Parents that an object did not have before, though perhaps not any more by now.
     gained: HashMap<Key, Vec<Key>>,
     /// The parents of objects that were removed, kept up from then on: a second removal looks only at
@@ -60,8 +61,8 @@ impl<'g> Draft<'g> {
             sight,
             added: IndexMap::new(),
             added_ids: HashMap::new(),
-            fields: IndexMap::new(),
-            edges: IndexMap::new(),
+            fields: IndexMap::default(),
+            edges: IndexMap::default(),
             gained: HashMap::new(),
             followed: HashMap::new(),
             lost: IndexSet::new(),
@@ -82,6 +83,15 @@ impl<'g> Draft<'g> {
 
     pub(crate) fn lost(&self) -> impl Iterator<Item = Key> + '_ {
         self.lost.iter().copied()
+    }
+
+    /// Whether all objects hang where they hung, and peers can learn everything from whole values.
+    pub(crate) fn moves_nothing(&self) -> bool {
+        self.added.is_empty()
+            && self.edges.is_empty()
+            && self.lost.is_empty()
+            && self.moved.is_empty()
+            && self.touched.is_empty()
     }
 
     /// Announces objects that fragments may refer to before their `add` is applied.

@@ -8,15 +8,16 @@ use indexmap::IndexMap;
 use super::graph::Key;
 use super::sequence::Sequence;
 use super::{ModelId, PropertyId, Scalar};
+use crate::hash::OwnState;
 use crate::ids::ObjectId;
 
 /// What a graph has to do to become what a draft worked out.
 #[derive(Debug)]
 pub struct Plan {
     pub(crate) added: Vec<Added>,
-    pub(crate) fields: IndexMap<(Key, PropertyId), FieldChange>,
+    pub(crate) fields: IndexMap<(Key, PropertyId), FieldChange, OwnState>,
     /// How many references more (or fewer) lead from a parent to a child: `(child, parent)`.
-    pub(crate) edges: IndexMap<(Key, Key), i32>,
+    pub(crate) edges: IndexMap<(Key, Key), i32, OwnState>,
     /// From which parent an object hangs from now on.
     pub(crate) hung: Vec<(Key, Key)>,
     /// What the root does not reach any more.

@@ -14,6 +14,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::Scalar;
+use crate::hash::OwnState;
 
 pub use builder::{ModelBuilder, PropertyDefinition, SchemaBuilder, SchemaMistake, SchemaMistakes};
 pub use check::MAX_SAFE_INTEGER;
@@ -155,7 +156,7 @@ pub struct Model {
     extends: Option<ModelId>,
     lifetime: Lifetime,
     properties: Vec<Property>,
-    by_name: HashMap<Arc<str>, PropertyId>,
+    by_name: HashMap<Arc<str>, PropertyId, OwnState>,
 }
 
 impl Model {
@@ -200,7 +201,7 @@ impl Model {
 #[derive(Debug, Clone, Default)]
 pub struct Schema {
     models: Vec<Model>,
-    models_by_name: HashMap<Arc<str>, ModelId>,
+    models_by_name: HashMap<Arc<str>, ModelId, OwnState>,
     enumerations: Vec<Enumeration>,
 }
 

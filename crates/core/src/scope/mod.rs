@@ -387,12 +387,14 @@ impl Scope {
         let ToTell { commit, bodies, audiences, expelled, .. } = told;
         match audiences {
             None => {
-                let gone = expelled.iter().map(|(member, _)| *member);
-                let others: BTreeSet<MemberId> = gone.chain(except).collect();
                 let to = match (expelled.is_empty(), except) {
                     (true, None) => Listeners::All,
                     (true, Some(author)) => Listeners::AllBut(author),
-                    (false, _) => Listeners::AllButThese(Arc::new(others)),
+                    (false, _) => {
+                        let gone = expelled.iter().map(|(member, _)| *member);
+                        let others: BTreeSet<MemberId> = gone.chain(except).collect();
+                        Listeners::AllButThese(Arc::new(others))
+                    }
                 };
                 self.pass(Output::Broadcast { commit, to, bodies }, out);
             }

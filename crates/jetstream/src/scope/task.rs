@@ -17,6 +17,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use indexmap::IndexMap;
+use jetstream_core::hash::OwnState;
 use jetstream_core::ids::{
     MemberId, MessageIndex, Position, Revision, ScopeIndex, SessionId, Ticket,
 };
@@ -57,7 +58,7 @@ pub(super) struct ScopeTask {
     timer: Option<Pin<Box<Sleep>>>,
 
     /// One behind the other in memory, since most of what the scope has goes to all of them.
-    members: IndexMap<MemberId, Member>,
+    members: IndexMap<MemberId, Member, OwnState>,
     /// Who waits for the answer to an update.
     answers: HashMap<Ticket, Answer>,
     last_ticket: Ticket,
@@ -147,7 +148,7 @@ impl ScopeTask {
             metrics,
             idle,
             timer: None,
-            members: IndexMap::new(),
+            members: IndexMap::default(),
             answers: HashMap::new(),
             last_ticket: Ticket(0),
             outputs: Vec::new(),
@@ -392,6 +393,19 @@ impl ScopeTask {
     }
 
     fn take(&mut self, scope: &mut core::Scope, now: Now, request: Request) {
+        match request {
+            Request::Sync { member, message, delivered, changes } => {
+                let asked = (member, message, changes.fragments.len());
+                self.handle(scope, now, Input::Sync { member, message, delivered, changes });
+                self.judging = self.torn.is_some().then_some(asked);
+            }
+            request => self.take_rare(scope, now, request),
+        }
+    }
+
+    /// Takes what is no change of a client, out of the way of those.
+    #[inline(never)]
+    fn take_rare(&mut self, scope: &mut core::Scope, now: Now, request: Request) {
         let input = match request {
             Request::Join(joining) => self.join(joining),
             Request::Leave(member) => {
@@ -413,11 +427,7 @@ impl ScopeTask {
                 Input::Resync { member }
             }
             Request::Seen { member, revision } => Input::Seen { member, revision },
-            Request::Sync { member, message, delivered, changes } => {
-                let asked = (member, message, changes.fragments.len());
-                self.handle(scope, now, Input::Sync { member, message, delivered, changes });
-                return self.judging = self.torn.is_some().then_some(asked);
-            }
+            Request::Sync { .. } => unreachable!("taken by the caller"),
             Request::Update { build, mut terms, expected, answer } => {
                 // A state that never was is at no revision.
                 terms.at =

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
+use jetstream_core::hash::OwnState;
 use jetstream_core::ids::{ConnectionId, MemberId, MessageIndex, ScopeIndex};
 use jetstream_core::model::{ErrorCode, Rejection};
 use jetstream_core::session::{CloseReason, Input, Output};
@@ -67,7 +68,7 @@ pub(super) struct SessionTask {
     accepted: Option<(MessageIndex, Scope)>,
     /// Scopes that the session had before the server was gone, until they are joined.
     rejoining: HashMap<ScopeIndex, Scope>,
-    memberships: HashMap<ScopeIndex, (Scope, MemberId)>,
+    memberships: HashMap<ScopeIndex, (Scope, MemberId), OwnState>,
     /// Requests to scopes. While there are any, no frames are read.
     outgoing: Outgoing,
     /// The application's handlers at work, if any are.
@@ -151,7 +152,7 @@ impl SessionTask {
             accepted: None,
             rejoining: HashMap::new(),
             saving: None,
-            memberships: HashMap::new(),
+            memberships: HashMap::default(),
             outgoing: Outgoing::default(),
             handlers: None,
             timer: None,
@@ -210,45 +211,55 @@ impl SessionTask {
         self.settle();
         while !self.over {
             match self.next_event().await {
-                Event::Order(Order::Arrived { source, sink, identity }) => {
-                    self.arrived(source, sink, identity);
-                }
-                Event::Order(Order::Renewed(identity)) => self.know(*identity),
-                Event::Order(Order::Revoked(message)) => {
-                    // What the client has asked of scopes that have had no room for it.
-                    self.outgoing = Outgoing::default();
-                    self.cell.input(clock::now(), Input::Revoke { message });
-                }
-                Event::Order(Order::End(message)) => {
-                    self.cell.input(clock::now(), Input::End { message });
-                }
-                Event::Order(Order::Describe(answer)) => {
-                    let scopes = self.memberships.values().map(|(scope, _)| scope.clone());
-                    let _ = answer.send(scopes.collect());
-                }
+                Event::Frame(text) => self.handle_frame(&text),
+                Event::Woken | Event::Time => {}
                 Event::Order(Order::GoAway) => {
                     self.settle();
                     // Boxed like the other ends: the running session needs no room for it.
                     Box::pin(self.go_away()).await;
                     break;
                 }
-                Event::Answer(Answer::Fetch(asked, verdict)) => self.handle_verdict(asked, verdict),
-                Event::Answer(Answer::Renewal(message, found)) => self.renew(message, found),
-                Event::Saved(position) => {
-                    self.cell.input(clock::now(), Input::Saved { position });
-                }
-                Event::Place(place) => {
-                    if let Err(index) = self.outgoing.take_place(place) {
-                        self.scope_is_closed(index);
-                    }
-                }
-                Event::Writable => self.cell.writable(),
-                Event::Woken | Event::Time => {}
-                Event::Frame(text) => self.handle_frame(&text),
-                Event::Overhead(bytes) => self.handle_overhead(bytes),
-                Event::Ended => self.handle_ended(),
+                event => self.handle_rare(event),
             }
             self.settle();
+        }
+    }
+
+    /// Handles what is not a frame. Out of the way of those: what every frame goes through stands close
+    /// together in memory, see "Where the time goes" in the book's chapter on performance.
+    #[inline(never)]
+    fn handle_rare(&mut self, event: Event) {
+        match event {
+            Event::Order(Order::Arrived { source, sink, identity }) => {
+                self.arrived(source, sink, identity);
+            }
+            Event::Order(Order::Renewed(identity)) => self.know(*identity),
+            Event::Order(Order::Revoked(message)) => {
+                // What the client has asked of scopes that have had no room for it.
+                self.outgoing = Outgoing::default();
+                self.cell.input(clock::now(), Input::Revoke { message });
+            }
+            Event::Order(Order::End(message)) => {
+                self.cell.input(clock::now(), Input::End { message });
+            }
+            Event::Order(Order::Describe(answer)) => {
+                let scopes = self.memberships.values().map(|(scope, _)| scope.clone());
+                let _ = answer.send(scopes.collect());
+            }
+            Event::Answer(Answer::Fetch(asked, verdict)) => self.handle_verdict(asked, verdict),
+            Event::Answer(Answer::Renewal(message, found)) => self.renew(message, found),
+            Event::Saved(position) => self.cell.input(clock::now(), Input::Saved { position }),
+            Event::Place(place) => {
+                if let Err(index) = self.outgoing.take_place(place) {
+                    self.scope_is_closed(index);
+                }
+            }
+            Event::Writable => self.cell.writable(),
+            Event::Overhead(bytes) => self.handle_overhead(bytes),
+            Event::Ended => self.handle_ended(),
+            Event::Frame(_) | Event::Woken | Event::Time | Event::Order(Order::GoAway) => {
+                unreachable!("the loop handles these itself")
+            }
         }
     }
 
@@ -469,6 +480,17 @@ impl SessionTask {
 
     fn carry_out(&mut self, output: Output) {
         match output {
+            Output::Sync { scope, message, delivered, changes } => {
+                self.request(scope, |member| Request::Sync { member, message, delivered, changes });
+            }
+            output => self.carry_out_rare(output),
+        }
+    }
+
+    /// Carries out what no change of a client brings about, out of the way of those.
+    #[inline(never)]
+    fn carry_out_rare(&mut self, output: Output) {
+        match output {
             Output::Fetch { message, name, params } => {
                 let session = self.cell.info.clone();
                 self.ask(Asked::Fetch(message), FetchRequest { session, name, params });
@@ -484,9 +506,6 @@ impl SessionTask {
             }
             Output::Join { message, scope, returns } => self.join(message, scope, returns),
             Output::Resync { scope } => self.request(scope, Request::Resync),
-            Output::Sync { scope, message, delivered, changes } => {
-                self.request(scope, |member| Request::Sync { member, message, delivered, changes });
-            }
             Output::Seen { scope, revision } => {
                 self.request(scope, |member| Request::Seen { member, revision });
             }
@@ -501,6 +520,7 @@ impl SessionTask {
                 self.over = true;
                 self.is_forgotten = true;
             }
+            Output::Sync { .. } => unreachable!("carried out by the caller"),
         }
     }
 

@@ -139,7 +139,7 @@ impl<'a> Check<'a> {
             let name = source.models[index].0.as_str();
             let properties: Vec<Property> =
                 chain.iter().rev().flat_map(|&ancestor| own[ancestor].iter().cloned()).collect();
-            let mut by_name = HashMap::new();
+            let mut by_name = HashMap::default();
             for (place, property) in properties.iter().enumerate() {
                 if by_name.insert(property.name.clone(), PropertyId(place as u16)).is_some() {
                     self.mistake(

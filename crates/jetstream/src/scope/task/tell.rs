@@ -22,46 +22,58 @@ impl ScopeTask {
                         store.enter(position, entry);
                     }
                 }
-                Output::Limited(limit) => self.metrics.count_limit(Some(limit)),
                 Output::Committed(commit) => self.committed(&commit),
-                Output::State { member, revision, body } => {
-                    if let Some(member) = self.members.get_mut(&member) {
-                        member.informed = true;
-                    }
-                    self.deliver(now, member, Delivery::State { revision, body });
-                }
                 Output::Reply { member, message, revision, lasting, body } => {
                     self.deliver(now, member, Delivery::Reply { message, revision, lasting, body });
-                }
-                Output::Repair { member, revision, body } => {
-                    self.deliver(now, member, Delivery::Sync { revision, body });
                 }
                 Output::Broadcast { commit, to, bodies } => {
                     self.broadcast(now, commit.revision, &to, &bodies);
                 }
-                Output::Call(call) => self.questions.push(call),
-                Output::Sync { to, revision, body } => {
-                    for member in to.iter() {
-                        self.deliver(now, *member, Delivery::Sync { revision, body: body.clone() });
-                    }
-                }
-                Output::Recall { to } => {
-                    for id in to.iter() {
-                        // What can go out does, so that only those who are away or slow need a state.
-                        if let Some(member) = self.members.get(id) {
-                            member.recipient.flush(now);
-                        }
-                        self.deliver(now, *id, Delivery::Recall);
-                    }
-                }
-                Output::Dismissed { member, error } => self.dismiss(now, member, &error),
-                Output::Updated { ticket, revision, outcome } => {
-                    self.answer(ticket, revision, outcome);
-                }
+                output => self.carry_out_rare(now, output),
             }
         }
         // The allocation is used again.
         self.outputs = outputs;
+    }
+
+    /// Carries out what most changes do not bring about, out of the way of what they do.
+    #[inline(never)]
+    fn carry_out_rare(&mut self, now: Now, output: Output) {
+        match output {
+            Output::Limited(limit) => self.metrics.count_limit(Some(limit)),
+            Output::State { member, revision, body } => {
+                if let Some(member) = self.members.get_mut(&member) {
+                    member.informed = true;
+                }
+                self.deliver(now, member, Delivery::State { revision, body });
+            }
+            Output::Repair { member, revision, body } => {
+                self.deliver(now, member, Delivery::Sync { revision, body });
+            }
+            Output::Call(call) => self.questions.push(call),
+            Output::Sync { to, revision, body } => {
+                for member in to.iter() {
+                    self.deliver(now, *member, Delivery::Sync { revision, body: body.clone() });
+                }
+            }
+            Output::Recall { to } => {
+                for id in to.iter() {
+                    // What can go out does, so that only those who are away or slow need a state.
+                    if let Some(member) = self.members.get(id) {
+                        member.recipient.flush(now);
+                    }
+                    self.deliver(now, *id, Delivery::Recall);
+                }
+            }
+            Output::Dismissed { member, error } => self.dismiss(now, member, &error),
+            Output::Updated { ticket, revision, outcome } => {
+                self.answer(ticket, revision, outcome);
+            }
+            Output::Persist { .. }
+            | Output::Committed(_)
+            | Output::Reply { .. }
+            | Output::Broadcast { .. } => unreachable!("carried out by the caller"),
+        }
     }
 
     fn deliver(&mut self, now: Now, id: MemberId, delivery: Delivery) {
