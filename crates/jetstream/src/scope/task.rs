@@ -54,6 +54,8 @@ pub(super) struct ScopeTask {
     store: Option<Store>,
     metrics: Metrics,
     idle: Option<Idle>,
+    /// Since when there is nothing to do, as far as that was asked.
+    idle_since: Option<Instant>,
     /// What wakes the task for what is due.
     timer: Option<Pin<Box<Sleep>>>,
 
@@ -147,6 +149,7 @@ impl ScopeTask {
             store,
             metrics,
             idle,
+            idle_since: None,
             timer: None,
             members: IndexMap::default(),
             answers: HashMap::new(),
@@ -196,6 +199,9 @@ impl ScopeTask {
             let event = self.next_event(scope.deadline()).await;
             let now = clock::now();
             self.is_single = false;
+            if !matches!(event, Event::Early) {
+                self.idle_since = None;
+            }
             let is_mail = matches!(event, Event::Mail(_));
             match event {
                 Event::Mail(0) => self.closing = true,
@@ -364,11 +370,15 @@ impl ScopeTask {
     }
 
     /// What comes if nothing else does, and when.
-    fn due(&self, deadline: Option<Millis>) -> Option<(Instant, Event)> {
+    fn due(&mut self, deadline: Option<Millis>) -> Option<(Instant, Event)> {
         let deadline = deadline.map(|at| (clock::instant(at), Event::Deadline));
         let is_idle = self.members.is_empty() && self.calls.is_empty() && self.is_settled();
         let idle = self.idle.as_ref().filter(|_| is_idle);
-        let idle = idle.map(|idle| (Instant::now() + idle.after, Event::Idle));
+        let since = &mut self.idle_since;
+        let idle = idle.map(|idle| {
+            let since = *since.get_or_insert_with(Instant::now);
+            (since + idle.after, Event::Idle)
+        });
         deadline.into_iter().chain(idle).min_by_key(|(at, _)| *at)
     }
 

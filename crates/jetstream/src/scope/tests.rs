@@ -506,6 +506,20 @@ async fn a_scope_of_a_family_is_closed_when_idle_and_comes_back_as_it_was() {
     assert_eq!(again.read(count).await.unwrap(), is(5.0));
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_scope_is_idle_from_its_last_use_on() {
+    let scopes = boards(1_000);
+    let held = scopes.open("boards/1").await.unwrap();
+    held.update(set(&graph(), 5.0)).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    held.read(count).await.unwrap();
+    drop(held);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(scopes.list().len(), 1, "the timer that was set before it was read does not count");
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    assert!(scopes.list().is_empty(), "a second is over");
+}
+
 #[tokio::test]
 async fn an_update_by_paths_changes_the_scope_or_is_refused() {
     let scope = Scope::new("Counter", graph());
