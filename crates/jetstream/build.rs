@@ -1,12 +1,14 @@
 //! Lists the pages that the program serves: the demos and the JavaScript client, as they are in the
-//! repository.
+//! repository. Has the linker put side by side what a change goes through.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
 fn main() -> io::Result<()> {
-    let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR").expect("cargo sets it")).join("../..");
+    let package = PathBuf::from(env::var("CARGO_MANIFEST_DIR").expect("cargo sets it"));
+    lay_out(&package.join("layout.ld"));
+    let root = package.join("../..");
     let mut table = String::new();
     table.push_str("/// The JavaScript client.\nconst CLIENT: &[Page] = &[\n");
     file(&mut table, "/jetstream.js", &root.join("js/jetstream.js"));
@@ -15,6 +17,27 @@ fn main() -> io::Result<()> {
     folder(&mut table, "/", &root.join("demos"))?;
     table.push_str("];\n");
     fs::write(PathBuf::from(env::var("OUT_DIR").expect("cargo sets it")).join("pages.rs"), table)
+}
+
+/// Gives the linker the list of functions that stand together in the released program.
+///
+/// Only where the linker is known, which is lld or GNU ld: others need not understand the list, and nothing
+/// but speed depends on it. `docs/decisions/layout.md`.
+fn lay_out(list: &Path) {
+    for name in ["RUSTC_LINKER", "MOLD_PATH"] {
+        println!("cargo::rerun-if-env-changed={name}");
+    }
+    println!("cargo::rerun-if-changed={}", list.display());
+    let says = |name: &str| env::var(name).unwrap_or_default();
+    let is_known = says("TARGET") == "x86_64-unknown-linux-gnu"
+        && says("RUSTC_LINKER").is_empty()
+        && says("MOLD_PATH").is_empty()
+        && !says("CARGO_ENCODED_RUSTFLAGS").contains("link");
+    let (list, is_wanted) = (list.display(), says("PROFILE") == "release");
+    if is_known && is_wanted && env::var_os("CARGO_FEATURE_CLI").is_some() {
+        // Not by `-Wl,-T,`: the path may have a comma.
+        println!("cargo::rustc-link-arg-bin=jetstream=-T{list}");
+    }
 }
 
 /// Lists what is in a folder, in an order that does not depend on the file system.

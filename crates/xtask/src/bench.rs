@@ -53,18 +53,18 @@ fn install_peers(root: &Path) -> Result<(), String> {
     succeed(command::run(&root.join(PEERS), "npm", &arguments, &[])?, "npm install in bench/peers")
 }
 
-fn succeed(finished: command::Finished, what: &str) -> Result<(), String> {
+pub fn succeed(finished: command::Finished, what: &str) -> Result<(), String> {
     if finished.success { Ok(()) } else { Err(format!("{what} failed")) }
 }
 
-fn results(root: &Path) -> PathBuf {
+pub fn results(root: &Path) -> PathBuf {
     target(root).join("bench")
 }
 
-fn target(root: &Path) -> PathBuf {
+pub fn target(root: &Path) -> PathBuf {
     let target =
         std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
     root.join(target)
 }
 
-const PEERS: &str = "bench/peers";
+pub const PEERS: &str = "bench/peers";

@@ -12,6 +12,7 @@ mod bench;
 mod command;
 mod counts;
 mod instructions;
+mod layout;
 mod suite;
 mod tidy;
 mod tools;
@@ -27,6 +28,7 @@ usage: cargo xtask <chore>
   bench [WORKLOAD…] [--quick | --brief] [--only SERVER]…
                  measures this server beside others; without names all workloads, which takes hours
   bench counts   the instructions of each step of a change, beside those on record
+  bench layout   records which functions the linker puts side by side
   bench render   puts what was measured into docs/performance.md
 ";
 
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
         ["test", steps @ ..] => suite::run(&root, steps),
         ["bench", "counts"] => instructions::check(&root),
         ["bench", "counts", "--record", why] => instructions::record(&root, why),
+        ["bench", "layout"] => layout::record(&root),
         ["bench", "render"] => bench::render(&root),
         ["bench", arguments @ ..] => bench::run(&root, arguments),
         ["tidy"] => tidy::run(&root).map(|summary| println!("{summary}")),
