@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::draft::{Draft, Plan};
 use super::graph::Graph;
 use super::settle::settle;
-use super::{ChangeSet, ErrorCode, Fragment, FragmentKind, ModelId, PropertyId, Rejection};
+use super::{ChangeSet, ErrorCode, Fragment, FragmentKind, PropertyId, Rejection};
 use crate::ids::ObjectId;
 use crate::limits::{Limit, Limits};
 
@@ -86,10 +86,8 @@ pub fn judge_by_sight<'a>(
     sight: Option<&'a dyn Sight>,
 ) -> Judgement {
     let mut trial = Trial::new(graph, changes, sight);
-    if trial.has_adds() {
-        trial.refuse_doubled_adds();
-        trial.refuse_adds_beyond(limits.scope_objects_max);
-    }
+    trial.refuse_doubled_adds();
+    trial.refuse_adds_beyond(limits.scope_objects_max);
     for _ in 0..ROUNDS_MAX {
         if changes.atomic && trial.has_failures() {
             break;
@@ -139,10 +137,6 @@ impl<'a> Trial<'a> {
         self.standing().filter(|(_, fragment)| fragment.kind == FragmentKind::Add)
     }
 
-    fn has_adds(&self) -> bool {
-        self.adds().next().is_some()
-    }
-
     /// An id can be added once. Fragments that name it mean the object that is there, or the first add.
     fn refuse_doubled_adds(&mut self) {
         let mut seen = HashSet::new();
@@ -178,11 +172,7 @@ impl<'a> Trial<'a> {
     /// Tries all fragments that have not failed. `None` if some failed now.
     fn round(&mut self, limits: &'a JudgeLimits) -> Option<Passed> {
         let mut draft = Draft::new(self.graph, limits, self.sight);
-        if self.has_adds() {
-            let adds: Vec<(ObjectId, ModelId)> =
-                self.adds().map(|(_, fragment)| (fragment.object, fragment.model)).collect();
-            draft.declare(adds);
-        }
+        draft.declare(self.adds().map(|(_, fragment)| (fragment.object, fragment.model)));
         let standing: Vec<_> = self.standing().collect();
         let mut failed = false;
         for (place, fragment) in &standing {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::model::{CollectionEdit, PropertyId, Scalar, Schema, Value};
+use crate::model::{CollectionEdit, ModelId, PropertyId, Scalar, Schema, Value};
 
 /// A tree of nodes: each with a `label`, a `next`, and `children`; the root is node 0.
 struct World {
