@@ -89,7 +89,6 @@ impl<'g> Draft<'g> {
     pub(crate) fn moves_nothing(&self) -> bool {
         self.added.is_empty()
             && self.edges.is_empty()
-            && self.lost.is_empty()
             && self.moved.is_empty()
             && self.touched.is_empty()
     }

@@ -113,6 +113,43 @@ impl Build for Fragment {
 }
 
 #[test]
+fn an_edit_that_changes_nothing_is_told_to_those_who_know_only_whole_values() {
+    let mut world = world();
+    let tree = [change(0).children(&[1, 2]), add(1).children(&[3]), add(2), add(3)];
+    assert_eq!(world.each(tree), [true; 4]);
+    for edit in [change(0).take(3), change(0).insert(2, 1)] {
+        let judgement = judge(&world.graph, &ChangeSet::new([edit]), &JudgeLimits::NONE);
+        assert_eq!(judgement.touched, [(id(0), CHILDREN())]);
+    }
+}
+
+/// Sees everything but one object.
+struct Blind(ObjectId);
+
+impl Sight for Blind {
+    fn sees(&self, object: ObjectId) -> bool {
+        object != self.0
+    }
+
+    fn sees_property(&self, object: ObjectId, _: PropertyId) -> bool {
+        self.sees(object)
+    }
+}
+
+#[test]
+fn what_an_author_takes_out_of_the_last_place_that_it_sees_is_gone_for_it() {
+    let mut world = world();
+    let tree = [change(0).children(&[1, 2]), add(1).children(&[3]), add(2).children(&[3]), add(3)];
+    assert_eq!(world.each(tree), [true; 4]);
+    let taken = ChangeSet::new([change(2).with(CHILDREN(), Value::References([].into()))]);
+    let (all, blind) = (JudgeLimits::NONE, Blind(id(1)));
+    for (sight, expected) in [(Some(&blind as &dyn Sight), 1), (None, 0)] {
+        let judgement = judge_by_sight(&world.graph, &taken, &all, sight);
+        assert_eq!(judgement.plan.unwrap().vanished.len(), expected);
+    }
+}
+
+#[test]
 fn adds_may_refer_to_each_other_in_any_order() {
     let mut world = world();
     let chain = [change(0).children(&[1]), add(1).next(2), add(3), add(2).next(3)];
