@@ -15,8 +15,12 @@ pub enum Contender {
     Limit,
     /// The limit program, one write for all that is to be written at a time.
     LimitJoined,
+    /// The limit program, one call into the kernel for all that are told of a change.
+    LimitBurst,
     /// This project, to clients of 1.0.
     Jetstream,
+    /// The same as on a system that offers no io_uring.
+    JetstreamPlain,
     /// This project, to clients of the original.
     JetstreamOriginal,
     /// The same as the first, over TLS.
@@ -33,10 +37,12 @@ pub enum Contender {
 }
 
 impl Contender {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Limit,
         Self::LimitJoined,
+        Self::LimitBurst,
         Self::Jetstream,
+        Self::JetstreamPlain,
         Self::JetstreamOriginal,
         Self::JetstreamTls,
         Self::Original,
@@ -52,7 +58,9 @@ impl Contender {
         match self {
             Self::Limit => "limit",
             Self::LimitJoined => "limit, joined writes",
+            Self::LimitBurst => "limit, one call for all",
             Self::Jetstream => "jetstream",
+            Self::JetstreamPlain => "jetstream, no io_uring",
             Self::JetstreamOriginal => "jetstream, original's clients",
             Self::JetstreamTls => "jetstream, tls",
             Self::Original => "original",
@@ -66,12 +74,20 @@ impl Contender {
 
     /// Whether it is this project.
     pub const fn is_ours(self) -> bool {
-        matches!(self, Self::Jetstream | Self::JetstreamOriginal | Self::JetstreamTls)
+        matches!(
+            self,
+            Self::Jetstream | Self::JetstreamPlain | Self::JetstreamOriginal | Self::JetstreamTls
+        )
+    }
+
+    /// Whether it is the limit program.
+    pub const fn is_limit(self) -> bool {
+        matches!(self, Self::Limit | Self::LimitJoined | Self::LimitBurst)
     }
 
     /// Whether it is a package from npm.
     pub const fn is_peer(self) -> bool {
-        !self.is_ours() && !matches!(self, Self::Limit | Self::LimitJoined)
+        !self.is_ours() && !self.is_limit()
     }
 
     /// What its clients speak, if they speak Jetstream.
@@ -114,10 +130,8 @@ impl Contender {
     /// Starts the server with its objects in place.
     pub fn start(self, places: &Places, size: Size) -> Result<Running, String> {
         let (process, port, speech) = match self {
-            Self::Limit | Self::LimitJoined => self.start_limit(places, size)?,
-            Self::Jetstream | Self::JetstreamOriginal | Self::JetstreamTls => {
-                self.start_ours(places, size)?
-            }
+            server if server.is_limit() => self.start_limit(places, size)?,
+            server if server.is_ours() => self.start_ours(places, size)?,
             _ => self.start_peer(places, size)?,
         };
         Ok(Running { process, port, speech: Arc::new(speech) })
@@ -130,8 +144,10 @@ impl Contender {
         let own = std::env::current_exe().map_err(|error| error.to_string())?;
         let mut command = Command::new(own);
         command.arg("limit").arg(&state);
-        if self == Self::LimitJoined {
-            command.arg("--joined");
+        match self {
+            Self::LimitJoined => drop(command.args(["--writes", "joined"])),
+            Self::LimitBurst => drop(command.args(["--writes", "burst"])),
+            _ => {}
         }
         let (process, port) = Process::start(&mut command, last_number)?;
         Ok((process, port, Speech::jetstream(Dialect::V1, "Canvas")))
@@ -139,7 +155,8 @@ impl Contender {
 
     fn start_ours(self, places: &Places, size: Size) -> Result<(Process, u16, Speech), String> {
         let is_secure = self == Self::JetstreamTls;
-        job::write_configuration(&places.scratch, size.objects, "memory = true", is_secure)
+        let top = if self == Self::JetstreamPlain { "io_uring = false\n" } else { "" };
+        job::write_configuration(&places.scratch, size.objects, "memory = true", top, is_secure)
             .map_err(|error| format!("{}: {error}", places.scratch.display()))?;
         let mut command = Command::new(&places.server);
         command.arg("serve").arg("jetstream.toml").current_dir(&places.scratch);

@@ -70,6 +70,7 @@ pub fn write_configuration(
     folder: &Path,
     objects: usize,
     storage: &str,
+    top: &str,
     is_secure: bool,
 ) -> io::Result<()> {
     std::fs::create_dir_all(folder)?;
@@ -82,7 +83,7 @@ pub fn write_configuration(
     };
     std::fs::write(folder.join("canvas.json"), format!("{{{}}}", state(objects)))?;
     let configuration = format!(
-        "listen = \"127.0.0.1:0\"\n{tls}\
+        "listen = \"127.0.0.1:0\"\n{top}{tls}\
          [models.Shape.properties]\n\
          x = \"Number\"\ny = \"Number\"\nwidth = \"Number\"\nheight = \"Number\"\n\
          color = \"Number\"\ntag = \"String\"\n\

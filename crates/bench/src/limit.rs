@@ -9,6 +9,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
+use jetstream_burst::{Burst, Send, Taken};
 use memchr::memmem;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
@@ -17,12 +18,14 @@ use crate::job::TAG_LENGTH;
 use crate::websocket::{Frame, FrameReader, RESPONSE, TEXT, push_unmasked};
 
 /// How the program writes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Writes {
     /// One write for each frame.
     Single,
     /// One write for all frames that a turn of its loop has for a member.
     Joined,
+    /// One call for the frames of a change to all members.
+    Burst,
 }
 
 /// Serves until its standard input closes, or for ever.
@@ -32,7 +35,13 @@ pub fn serve(state: &Path, writes: Writes) -> io::Result<()> {
     announce(listener.local_addr()?.port())?;
     let mut poll = Poll::new()?;
     poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
+    let burst = match writes {
+        Writes::Burst => Some(Burst::new()?),
+        Writes::Single | Writes::Joined => None,
+    };
     let mut limit = Limit {
+        burst,
+        taken: Vec::new(),
         frames: Frames::new(&state),
         writes,
         members: Vec::new(),
@@ -121,6 +130,10 @@ fn frame(text: &str) -> Rc<[u8]> {
 }
 
 struct Limit {
+    /// What frames leave through, if they leave together.
+    burst: Option<Burst>,
+    /// What became of those that did.
+    taken: Vec<Taken>,
     frames: Frames,
     writes: Writes,
     members: Vec<Member>,
@@ -226,8 +239,39 @@ impl Limit {
             return;
         }
         let change: Rc<[u8]> = self.frames.change.as_slice().into();
-        for number in self.scopes.get(scope).into_iter().flatten().filter(|n| **n != author) {
+        let receivers = self.scopes.get(scope).into_iter().flatten().filter(|n| **n != author);
+        if self.burst.is_some() {
+            let receivers: Vec<usize> = receivers.copied().collect();
+            return self.send_together(&receivers, &change);
+        }
+        for number in receivers {
             self.members[*number].write(&change);
+        }
+    }
+
+    fn send_together(&mut self, receivers: &[usize], change: &Rc<[u8]>) {
+        let Some(burst) = &mut self.burst else { return };
+        let members = receivers.iter().map(|number| &self.members[*number]);
+        let free = members.filter(|member| member.waiting.is_empty());
+        let sockets: Vec<_> = free.filter_map(|member| member.stream.as_ref()).collect();
+        burst.send(sockets.iter().map(|socket| Send::new(*socket, change)), &mut self.taken);
+        let mut taken = self.taken.drain(..);
+        for number in receivers {
+            let member = &mut self.members[*number];
+            if member.stream.is_none() {
+                continue;
+            }
+            let written = match member.waiting.is_empty() {
+                true => taken.next().and_then(Result::ok).unwrap_or(0),
+                false => 0,
+            };
+            if written < change.len() {
+                // Of what waits already, something may be written: of this there is nothing.
+                if member.waiting.is_empty() {
+                    member.written = written;
+                }
+                member.waiting.push_back(change.clone());
+            }
         }
     }
 

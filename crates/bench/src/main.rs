@@ -62,9 +62,9 @@ enum Chore {
     Limit {
         /// The state that members get.
         state: PathBuf,
-        /// One write for all frames of a turn, instead of one for each.
-        #[arg(long)]
-        joined: bool,
+        /// How it writes.
+        #[arg(long, value_enum, default_value = "single")]
+        writes: Writes,
     },
 }
 
@@ -109,8 +109,7 @@ fn main() -> ExitCode {
         Chore::Run(run) => measure(&run),
         Chore::Render { results, page, plots } => render(&results, &page, &plots),
         Chore::Flame { title } => draw_flames(&title),
-        Chore::Limit { state, joined } => {
-            let writes = if joined { Writes::Joined } else { Writes::Single };
+        Chore::Limit { state, writes } => {
             limit::serve(&state, writes).map_err(|error| error.to_string())
         }
     };

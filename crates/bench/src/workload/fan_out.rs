@@ -41,7 +41,15 @@ pub const HALF: Workload = Workload {
     name: "half",
     title: "Fan-out at 750,000 deliveries a second",
     measures: MEASURES,
-    contenders: &[C::Limit, C::LimitJoined, C::Jetstream, C::JetstreamOriginal, C::JetstreamTls],
+    contenders: &[
+        C::Limit,
+        C::LimitJoined,
+        C::LimitBurst,
+        C::Jetstream,
+        C::JetstreamPlain,
+        C::JetstreamOriginal,
+        C::JetstreamTls,
+    ],
     cases: half_cases,
 };
 

@@ -23,7 +23,14 @@ pub const SCOPES: Workload = Workload {
         Measure { key: "per_second", title: "deliveries/s", digits: 0 },
         Measure { key: "cores", title: "cores used", digits: 2 },
     ],
-    contenders: &[C::Limit, C::LimitJoined, C::Jetstream, C::JetstreamOriginal],
+    contenders: &[
+        C::Limit,
+        C::LimitJoined,
+        C::LimitBurst,
+        C::Jetstream,
+        C::JetstreamPlain,
+        C::JetstreamOriginal,
+    ],
     cases,
 };
 

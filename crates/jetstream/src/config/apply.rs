@@ -170,7 +170,7 @@ impl Config {
         if let Some(tls) = &self.tls {
             transport = transport.tls(&tls.certificate, &tls.key);
         }
-        transport = transport.compression(self.compression);
+        transport = transport.compression(self.compression).io_uring(self.io_uring);
         if let Some(origins) = &self.origins {
             transport = transport.allow_origins(origins);
         }

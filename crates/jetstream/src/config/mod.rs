@@ -59,6 +59,8 @@ pub struct Config {
     pub origins: Option<Vec<String>>,
     /// Whether states are compressed for clients that offer it.
     pub compression: bool,
+    /// Whether frames to many clients may leave in one call into the kernel, where it offers that.
+    pub io_uring: bool,
     /// Whether the pages of the demos are served beside the scopes.
     pub demos: bool,
     /// The models of all scopes.

@@ -250,12 +250,13 @@ fn spelled_as_variable(key: &str) -> String {
 }
 
 /// The keys with which every path begins.
-pub(super) const TOP_LEVEL_KEYS: [&str; 17] = [
+pub(super) const TOP_LEVEL_KEYS: [&str; 18] = [
     "api",
     "listen",
     "tls",
     "origins",
     "compression",
+    "io_uring",
     "demos",
     "limits",
     "enumerations",

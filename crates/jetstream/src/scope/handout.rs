@@ -13,6 +13,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
 use super::Recipient;
+use crate::transport::Departure;
 
 /// In how many parts this many members are flushed.
 pub(super) fn parts(members: usize) -> usize {
@@ -31,14 +32,42 @@ pub(super) async fn flush(mut recipients: Vec<Arc<dyn Recipient>>, parts: usize,
         let part = recipients.split_off(recipients.len().saturating_sub(length));
         // This task writes nothing itself: the runtime would keep one of the parts waiting behind it.
         tasks.spawn(async move {
-            for (turn, recipient) in part.iter().enumerate() {
-                prefetch(turn, |turn| part.get(turn));
-                recipient.flush(now);
-            }
+            each(
+                now,
+                |turn| part.get(turn),
+                |_, recipient, departure| {
+                    recipient.flush_with(now, departure);
+                },
+            );
         });
     }
     // A session's panic ends that session and is not passed on to here.
     while tasks.join_next().await.is_some() {}
+}
+
+/// Does something for each of these recipients, whose frames leave together.
+pub(super) fn each<'a>(
+    now: Now,
+    recipients: impl Fn(usize) -> Option<&'a Arc<dyn Recipient>>,
+    mut act: impl FnMut(usize, &dyn Recipient, &mut Departure),
+) {
+    let held_up = |turn| {
+        if let Some(recipient) = recipients(turn) {
+            recipient.held_up(now);
+        }
+    };
+    let mut departure = Departure::default();
+    let mut turn = 0;
+    while let Some(recipient) = recipients(turn) {
+        prefetch(turn, &recipients);
+        departure.turn(turn);
+        act(turn, &**recipient, &mut departure);
+        if departure.is_full() {
+            departure.leave(held_up);
+        }
+        turn += 1;
+    }
+    departure.leave(held_up);
 }
 
 /// Has those whose turns come next fetched from memory while this one is written to: nothing of them is in the

@@ -56,6 +56,7 @@ use task::ScopeTask;
 
 use crate::server::SessionInfo;
 use crate::storage::{Storage, StoredScope};
+use crate::transport::Departure;
 
 /// One shared tree of objects, which sessions fetch and the application reads and changes.
 ///
@@ -203,12 +204,16 @@ pub(crate) trait Recipient: Send + Sync {
     fn prefetch_further(&self) {}
     /// Takes a delivery; it leaves with the next flush.
     fn deliver(&self, now: Now, scope: ScopeIndex, delivery: Delivery);
-    /// Takes a delivery and sends it, and what was delivered before it, in one go.
-    fn send(&self, now: Now, scope: ScopeIndex, delivery: Delivery);
+    /// Takes a delivery and sends it, and what was delivered before it, in one go and with the departure.
+    fn send(&self, now: Now, scope: ScopeIndex, delivery: Delivery, departure: &mut Departure);
     /// Nothing more will come from this scope.
     fn scope_closed(&self, now: Now, scope: ScopeIndex);
     /// Sends what was delivered, as far as the connection takes it.
     fn flush(&self, now: Now);
+    /// The same, with the departure.
+    fn flush_with(&self, now: Now, departure: &mut Departure);
+    /// Not all of what went with a departure was taken.
+    fn held_up(&self, now: Now);
     /// Whose session it is, if it is one.
     fn session(&self) -> Option<&SessionInfo>;
 }

@@ -46,10 +46,16 @@ impl Recipient for Notes {
         });
     }
 
-    fn send(&self, now: Now, scope: ScopeIndex, delivery: Delivery) {
+    fn send(&self, now: Now, scope: ScopeIndex, delivery: Delivery, _: &mut Departure) {
         self.deliver(now, scope, delivery);
         self.flush(now);
     }
+
+    fn flush_with(&self, now: Now, _: &mut Departure) {
+        self.flush(now);
+    }
+
+    fn held_up(&self, _: Now) {}
 
     fn scope_closed(&self, _: Now, scope: ScopeIndex) {
         self.0.lock().push(format!("{scope} closed"));

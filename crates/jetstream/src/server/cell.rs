@@ -35,7 +35,7 @@ use crate::future::panic_text;
 use crate::metrics::Metrics;
 use crate::scope::Recipient;
 use crate::storage::StoredSession;
-use crate::transport::{FrameSink, Sent};
+use crate::transport::{Departure, FrameSink, Sent};
 
 /// A session.
 ///
@@ -107,6 +107,8 @@ enum Mail {
     Delivery(ScopeIndex, Delivery),
     /// Nothing more will come from this scope.
     Closed(ScopeIndex),
+    /// The sink did not take all of what it was sent in a departure.
+    HeldUp,
 }
 
 /// The way to the client.
@@ -194,7 +196,7 @@ impl SessionCell {
     /// promises to wake at the deadline; deliveries that bring the moment nearer wake it at once.
     pub(super) fn rest(&self, now: Now) -> Rest {
         let state = &mut *self.state.lock();
-        self.flush_state(now, state);
+        self.flush_state(now, state, None);
         state.paused = !state.machine.wants_frames();
         state.armed = state.machine.deadline();
         let full = state.line.as_ref().filter(|line| line.room == Room::Full);
@@ -251,7 +253,7 @@ impl SessionCell {
     /// Sends what there is, as long as the sink takes it. For the session's task, which may wait for the
     /// state.
     pub(super) fn send_all(&self, now: Now) {
-        self.flush_state(now, &mut self.state.lock());
+        self.flush_state(now, &mut self.state.lock(), None);
     }
 
     /// The full sink has room again.
@@ -337,15 +339,24 @@ impl SessionCell {
     }
 
     /// Sends what there is, as long as the sink takes it.
-    fn flush_state(&self, now: Now, state: &mut State) {
+    fn flush_state(&self, now: Now, state: &mut State, departure: Option<&mut Departure>) {
         self.guard(state, |state| {
             self.open_mail(now, state);
-            self.write(now, state);
+            self.write(now, state, departure);
         });
     }
 
-    fn write(&self, now: Now, state: &mut State) {
-        let (frames, bytes) = state.send(now);
+    /// Sends what there is; whoever holds the state at the moment leaves this to the session's task.
+    fn try_flush(&self, now: Now, departure: Option<&mut Departure>) {
+        match self.state.try_lock() {
+            Some(mut state) => self.flush_state(now, &mut state, departure),
+            None => self.alarm.ring(),
+        }
+    }
+
+    /// Sends what there is: with the departure, if there is one.
+    fn write(&self, now: Now, state: &mut State, departure: Option<&mut Departure>) {
+        let (frames, bytes) = state.send(now, departure);
         self.metrics.frames_out.inc_by(frames);
         self.metrics.bytes_out.inc_by(bytes);
         let is_full = state.line.as_ref().is_some_and(|line| line.room == Room::Full);
@@ -401,18 +412,33 @@ impl State {
                 self.extras.get_or_insert_default().closed.push(scope);
                 Input::ScopeClosed { scope }
             }
+            // The room is asked for again, by the session's task.
+            Mail::HeldUp => return self.fill_up(),
         };
         self.machine.handle(now, input, &mut self.outputs);
     }
 
+    #[cold]
+    fn fill_up(&mut self) {
+        if let Some(line) = &mut self.line
+            && line.room == Room::Open
+        {
+            line.room = Room::Full;
+        }
+    }
+
     /// How many frames and bytes went to the sink, until it was full or there was nothing left.
-    fn send(&mut self, now: Now) -> (u64, u64) {
+    fn send(&mut self, now: Now, mut departure: Option<&mut Departure>) -> (u64, u64) {
         let (mut frames, mut bytes) = (0, 0);
         let Some(line) = &mut self.line else { return (0, 0) };
         FRAME.with_borrow_mut(|frame| {
             while line.room == Room::Open && self.machine.next_frame(now, frame) {
                 let parts: SmallVec<[FramePart<'_>; 16]> = frame.parts().collect();
-                line.room = match line.sink.send(&parts) {
+                let sent = match &mut departure {
+                    Some(departure) => line.sink.clone().send_with(&parts, departure),
+                    None => line.sink.send(&parts),
+                };
+                line.room = match sent {
                     Sent::Room => Room::Open,
                     Sent::Full => Room::Full,
                     Sent::Closed => Room::Gone,
@@ -458,8 +484,14 @@ impl Recipient for SessionCell {
         self.post(now, Mail::Delivery(scope, delivery), |_| {});
     }
 
-    fn send(&self, now: Now, scope: ScopeIndex, delivery: Delivery) {
-        self.post(now, Mail::Delivery(scope, delivery), |state| self.write(now, state));
+    fn send(&self, now: Now, scope: ScopeIndex, delivery: Delivery, departure: &mut Departure) {
+        let mail = Mail::Delivery(scope, delivery);
+        self.post(now, mail, |state| self.write(now, state, Some(departure)));
+    }
+
+    fn held_up(&self, now: Now) {
+        self.metrics.sinks_full.inc();
+        self.post(now, Mail::HeldUp, |_| self.alarm.ring());
     }
 
     fn scope_closed(&self, now: Now, scope: ScopeIndex) {
@@ -470,12 +502,12 @@ impl Recipient for SessionCell {
         Some(&self.info)
     }
 
-    /// Whoever holds the state at the moment leaves this to the session's task.
     fn flush(&self, now: Now) {
-        match self.state.try_lock() {
-            Some(mut state) => self.flush_state(now, &mut state),
-            None => self.alarm.ring(),
-        }
+        self.try_flush(now, None);
+    }
+
+    fn flush_with(&self, now: Now, departure: &mut Departure) {
+        self.try_flush(now, Some(departure));
     }
 }
 

@@ -7,7 +7,9 @@ use std::future::poll_fn;
 use std::sync::Arc;
 
 use super::memory::FromServer;
-use super::{Connection, Entrance, Environment, FramePart, Listener, Proxies, Received, Sent};
+use super::{
+    Connection, Departure, Entrance, Environment, FramePart, Listener, Proxies, Received, Sent,
+};
 use crate::future::BoxFuture;
 use crate::metrics::Metrics;
 use jetstream_core::ids::SharedText;
@@ -52,6 +54,9 @@ macro_rules! transport_contract {
             frames_to_the_client_arrive_whole_and_in_order,
             a_client_that_does_not_read_fills_the_sink_and_loses_nothing,
             what_was_sent_before_a_close_arrives_before_it,
+            what_goes_with_a_departure_arrives_in_order_with_the_rest,
+            a_departure_that_is_not_taken_whole_tells_whose_and_loses_nothing,
+            what_was_put_aboard_before_a_close_arrives_before_it,
             only_the_first_close_counts,
             without_a_permit_no_connection_is_made,
             a_dropped_listener_accepts_no_more_and_its_connections_live_on,
@@ -183,6 +188,96 @@ pub async fn what_was_sent_before_a_close_arrives_before_it(harness: &dyn Harnes
     assert_eq!(client.recv().await, None);
 }
 
+/// Frames that leave with others' arrive in the order in which they were sent, also among those that do not.
+pub async fn what_goes_with_a_departure_arrives_in_order_with_the_rest(harness: &dyn Harness) {
+    let mut world = World::new(harness).await;
+    let (mut ann, mut bo) =
+        (world.connect("/", NO_HEADER).await, world.connect("/", NO_HEADER).await);
+    let mut departure = Departure::default();
+    for round in 0..3 {
+        // The last one goes by itself, though one before it is aboard.
+        for text in ["a", "b"] {
+            send_with(&ann.1, &[text, "nn"], &mut departure);
+        }
+        send_with(&bo.1, &["bo"], &mut departure);
+        for (connection, text) in [(&ann.1, "d"), (&bo.1, "e")] {
+            send(connection, &[text]);
+        }
+        let lingering = [&ann.1, &bo.1].map(|connection| {
+            let sink = connection.sink.clone();
+            tokio::spawn(async move { poll_fn(|context| sink.poll_writable(context)).await })
+        });
+        tokio::task::yield_now().await;
+        departure.leave(|_| {});
+        for (client, texts) in [(&mut ann.0, &["ann", "bnn", "d"][..]), (&mut bo.0, &["bo", "e"])] {
+            for text in texts {
+                let expected = FromServer::Frame((*text).to_owned());
+                assert_eq!(client.recv().await, Some(expected), "in round {round}");
+            }
+        }
+        for writing in lingering {
+            writing.await.unwrap();
+        }
+    }
+}
+
+/// Whoever's frames a departure could not get rid of is told of, and waits for room as after any other frame.
+pub async fn a_departure_that_is_not_taken_whole_tells_whose_and_loses_nothing(
+    harness: &dyn Harness,
+) {
+    let mut world = World::new(harness).await;
+    let ((mut client, slow), (mut other, quick)) =
+        (world.connect("/", NO_HEADER).await, world.connect("/", NO_HEADER).await);
+    let filling = "y".repeat(1 << 10);
+    let mut departure = Departure::default();
+    let (mut sent, mut held_up) = (0_usize, false);
+    while !held_up {
+        assert!(sent < 1_000_000, "the sink never gets full");
+        departure.turn(7);
+        let number = sent.to_string();
+        held_up = send_with(&slow, &[&number, " ", &filling], &mut departure) == Sent::Full;
+        sent += 1;
+        departure.turn(8);
+        send_with(&quick, &["on time"], &mut departure);
+        departure.leave(|turn| {
+            assert_eq!(turn, 7, "the other one reads");
+            held_up = true;
+        });
+        assert_eq!(other.recv().await, Some(FromServer::Frame("on time".to_owned())));
+    }
+    let sink = slow.sink.clone();
+    let writable = tokio::spawn(async move { poll_fn(|c| sink.poll_writable(c)).await });
+    for expected in 0..sent {
+        let Some(FromServer::Frame(text)) = client.recv().await else { panic!("lost {expected}") };
+        assert_eq!(text, format!("{expected} {filling}"));
+    }
+    writable.await.unwrap();
+    assert_eq!(send_with(&slow, &["room"], &mut departure), Sent::Room);
+    departure.leave(|_| panic!("there is room"));
+    assert_eq!(client.recv().await, Some(FromServer::Frame("room".to_owned())));
+}
+
+/// What is put aboard counts as sent, also if the connection is closed or gone before it leaves.
+pub async fn what_was_put_aboard_before_a_close_arrives_before_it(harness: &dyn Harness) {
+    let mut world = World::new(harness).await;
+    let (mut client, connection) = world.connect("/", NO_HEADER).await;
+    let (gone, left) = world.connect("/", NO_HEADER).await;
+    let mut departure = Departure::default();
+    send_with(&connection, &["last"], &mut departure);
+    send_with(&left, &["last"], &mut departure);
+    drop(gone);
+    drop(left);
+    connection.sink.close(4097, "over");
+    assert_eq!(send_with(&connection, &["too late"], &mut departure), Sent::Closed);
+    linger(connection);
+    tokio::task::yield_now().await;
+    drop(departure);
+    assert_eq!(client.recv().await, Some(FromServer::Frame("last".to_owned())));
+    let closed = FromServer::Closed { code: 4097, reason: "over".to_owned() };
+    assert_eq!(client.recv().await, Some(closed));
+    assert_eq!(client.recv().await, None);
+}
+
 /// Of several closes the client is told the first.
 pub async fn only_the_first_close_counts(harness: &dyn Harness) {
     let mut world = World::new(harness).await;
@@ -266,6 +361,11 @@ async fn next(connection: &mut Connection) -> Received {
 fn send(connection: &Connection, parts: &[&str]) -> Sent {
     let parts: Vec<_> = parts.iter().map(|part| FramePart::Copied(part)).collect();
     connection.sink.send(&parts)
+}
+
+fn send_with(connection: &Connection, parts: &[&str], departure: &mut Departure) -> Sent {
+    let parts: Vec<_> = parts.iter().map(|part| FramePart::Copied(part)).collect();
+    connection.sink.clone().send_with(&parts, departure)
 }
 
 /// What a server does with a connection that it has closed.

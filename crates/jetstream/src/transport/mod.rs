@@ -14,6 +14,7 @@ pub mod contract;
 pub mod memory;
 pub mod websocket;
 
+mod departure;
 mod entrance;
 mod info;
 pub(crate) mod local;
@@ -31,6 +32,7 @@ use crate::future::BoxFuture;
 use crate::metrics::Metrics;
 use jetstream_core::limits::Limits;
 
+pub use departure::Departure;
 pub(crate) use entrance::Seat;
 pub use entrance::{Entrance, Pending};
 pub use info::ConnectInfo;
@@ -131,6 +133,14 @@ pub trait FrameSink: Send + Sync {
     /// Sends one frame, whose text is given in parts so that shared ones need not be copied, not even
     /// to be kept.
     fn send(&self, parts: &[FramePart<'_>]) -> Sent;
+
+    /// Sends one frame like [`send`](Self::send), but may leave it to the departure, in which frames to other
+    /// connections leave at the same time. It leaves soon, without anybody waiting for anything before.
+    ///
+    /// A frame put aboard counts as sent: what is sent after it arrives after it.
+    fn send_with(self: Arc<Self>, parts: &[FramePart<'_>], _departure: &mut Departure) -> Sent {
+        self.send(parts)
+    }
 
     /// Has what [`send`](Self::send) looks at fetched from memory: a hint before much else is done, for sinks
     /// of which there are many. Does nothing, unless a sink has something to do here.

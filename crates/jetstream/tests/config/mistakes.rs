@@ -62,13 +62,13 @@ fn mistakes_of_the_server() {
             (
                 "lisen = \"a:1\"",
                 &[
-                    "1:1 no key \"lisen\" in the configuration = did you mean \"listen\"? (allowed: listen, tls, origins, compression, demos, limits, enumerations, models, scopes, procedures, storage, migrations, metrics, api, inspector, authentication and proxies)",
+                    "1:1 no key \"lisen\" in the configuration = did you mean \"listen\"? (allowed: listen, tls, origins, compression, io_uring, demos, limits, enumerations, models, scopes, procedures, storage, migrations, metrics, api, inspector, authentication and proxies)",
                 ],
             ),
             (
                 "zebra = 1",
                 &[
-                    "1:1 no key \"zebra\" in the configuration = keys: listen, tls, origins, compression, demos, limits, enumerations, models, scopes, procedures, storage, migrations, metrics, api, inspector, authentication and proxies",
+                    "1:1 no key \"zebra\" in the configuration = keys: listen, tls, origins, compression, io_uring, demos, limits, enumerations, models, scopes, procedures, storage, migrations, metrics, api, inspector, authentication and proxies",
                 ],
             ),
             (

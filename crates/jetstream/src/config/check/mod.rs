@@ -43,6 +43,7 @@ pub(super) fn check(root: &Table, place: Place, context: &mut Context) -> Option
     let origins = reader.take("origins").map(|entry| origins(&entry.node, &mut context.mistakes));
     let compression =
         reader.take("compression").map(|entry| boolean(&entry.node, &mut context.mistakes));
+    let io_uring = reader.take("io_uring").map(|entry| boolean(&entry.node, &mut context.mistakes));
     let demos = reader.take("demos").map(|entry| boolean(&entry.node, &mut context.mistakes));
     let limits = match reader.take("limits") {
         Some(entry) => limits::of_server(&entry.node, &mut context.mistakes),
@@ -74,6 +75,7 @@ pub(super) fn check(root: &Table, place: Place, context: &mut Context) -> Option
         tls: tls.map_or(Some(None), |tls| tls.map(Some))?,
         origins: origins.map_or(Some(None), |origins| origins.map(Some))?,
         compression: compression.unwrap_or(Some(false))?,
+        io_uring: io_uring.unwrap_or(Some(true))?,
         demos: demos.unwrap_or(Some(false))?,
         schema: Arc::new(checked.schema),
         scopes: scopes.into_iter().collect::<Option<_>>()?,

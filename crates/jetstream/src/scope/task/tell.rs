@@ -88,19 +88,40 @@ impl ScopeTask {
         let members = self.members.iter().enumerate();
         let listen = members.filter(|(_, (id, member))| member.informed && to.has(**id));
         told.extend(listen.map(|(place, _)| place));
-        for (turn, place) in told.iter().enumerate() {
-            handout::prefetch(turn, |turn| Some(&self.members[*told.get(turn)?].recipient));
-            let Some((id, member)) = self.members.get_index_mut(*place) else { break };
-            let Some(body) = bodies.get(member.dialect) else { continue };
-            let delivery = Delivery::Sync { revision, body: body.clone() };
-            if self.is_single {
-                // The session is at hand now; a second round would have to fetch it from memory again.
-                member.recipient.send(now, member.index, delivery);
-            } else {
+        let delivery = |member: &Member| {
+            let body = bodies.get(member.dialect)?.clone();
+            Some(Delivery::Sync { revision, body })
+        };
+        if self.is_single {
+            // Nothing more comes in this batch: whoever was given something before, as its author the reply,
+            // goes along.
+            let listening = told.len();
+            told.extend(self.touched.drain(..).filter_map(|id| {
+                let (place, _, member) = self.members.get_full_mut(&id)?;
+                member.touched = false;
+                Some(place)
+            }));
+            let member = |turn: usize| Some(&self.members[*told.get(turn)?]);
+            let recipients = |turn| Some(&member(turn)?.recipient);
+            handout::each(now, recipients, |turn, recipient, departure| {
+                let Some(member) = member(turn) else { return };
+                if turn >= listening {
+                    recipient.flush_with(now, departure);
+                } else if let Some(delivery) = delivery(member) {
+                    // The session is at hand now; a second round would have to fetch it from memory again.
+                    recipient.send(now, member.index, delivery, departure);
+                    deliveries += 1;
+                }
+            });
+        } else {
+            for (turn, place) in told.iter().enumerate() {
+                handout::prefetch(turn, |turn| Some(&self.members[*told.get(turn)?].recipient));
+                let Some((id, member)) = self.members.get_index_mut(*place) else { break };
+                let Some(delivery) = delivery(member) else { continue };
                 member.recipient.deliver(now, member.index, delivery);
                 member.touch(*id, &mut self.touched);
+                deliveries += 1;
             }
-            deliveries += 1;
         }
         self.metrics.deliveries.inc_by(deliveries);
         told.clear();
@@ -145,21 +166,23 @@ impl ScopeTask {
         subscribers.retain_mut(|subscriber| subscriber.tell(commit));
     }
 
+    /// Sends what members were given, now that the batch is at its end.
     pub(super) async fn flush(&mut self, now: Now) {
-        let parts = handout::parts(self.touched.len());
-        let mut spread = Vec::new();
-        for id in self.touched.drain(..) {
-            let Some(member) = self.members.get_mut(&id) else { continue };
-            member.touched = false;
-            if parts == 1 {
-                member.recipient.flush(now);
-            } else {
-                spread.push(member.recipient.clone());
-            }
-        }
-        if parts > 1 {
+        let Self { touched, members, .. } = self;
+        touched.retain(|id| {
+            members.get_mut(id).is_some_and(|member| std::mem::take(&mut member.touched))
+        });
+        let recipient = |turn: usize| Some(&members.get(touched.get(turn)?)?.recipient);
+        let parts = handout::parts(touched.len());
+        if parts == 1 {
+            handout::each(now, recipient, |_, recipient, departure| {
+                recipient.flush_with(now, departure);
+            });
+        } else {
+            let spread = (0..touched.len()).filter_map(recipient).cloned().collect();
             handout::flush(spread, parts, now).await;
         }
+        touched.clear();
     }
 }
 

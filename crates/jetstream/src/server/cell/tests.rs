@@ -85,6 +85,10 @@ fn changes(sheet: &Sheet) -> Vec<u64> {
     fragments.map(|change| change.strip_prefix("change ").unwrap().parse().unwrap()).collect()
 }
 
+fn send(cell: &SessionCell, delivery: Delivery) {
+    cell.send(now(), SCOPE, delivery, &mut Departure::default());
+}
+
 fn is_woken(cell: &SessionCell) -> bool {
     cell.poll_woken(&Context::from_waker(Waker::noop())).is_ready()
 }
@@ -94,13 +98,13 @@ fn what_was_left_goes_before_what_comes_later() {
     let (cell, sheet) = session();
     {
         let _held = cell.state.lock();
-        cell.send(now(), SCOPE, change(1));
+        send(&cell, change(1));
         cell.deliver(now(), SCOPE, change(2));
         assert!(changes(&sheet).is_empty(), "nobody waits for the session");
     }
-    cell.send(now(), SCOPE, change(3));
+    send(&cell, change(3));
     assert_eq!(changes(&sheet), [1, 2, 3]);
-    cell.send(now(), SCOPE, change(4));
+    send(&cell, change(4));
     assert_eq!(changes(&sheet), [1, 2, 3, 4]);
 }
 
@@ -110,7 +114,7 @@ fn what_was_left_is_sent_although_nothing_comes_later() {
     assert!(!is_woken(&cell));
     {
         let _held = cell.state.lock();
-        cell.send(now(), SCOPE, change(1));
+        send(&cell, change(1));
     }
     assert!(is_woken(&cell), "the session's task is to look at it");
     assert!(cell.work(now()).outputs.is_empty());
@@ -123,7 +127,7 @@ fn a_delivery_that_was_taken_wakes_nobody() {
     let (cell, sheet) = session();
     cell.prefetch();
     cell.prefetch_further();
-    cell.send(now(), SCOPE, change(1));
+    send(&cell, change(1));
     assert!(!is_woken(&cell));
     assert_eq!(changes(&sheet), [1]);
 }
@@ -141,11 +145,36 @@ fn what_is_prefetched_is_what_a_delivery_looks_at() {
 #[test]
 fn a_scope_that_ends_is_told_to_the_task_behind_what_it_sent() {
     let (cell, sheet) = session();
-    cell.send(now(), SCOPE, change(1));
+    send(&cell, change(1));
     cell.scope_closed(now(), SCOPE);
     cell.flush(now());
     assert!(is_woken(&cell));
     assert_eq!(cell.work(now()).closed, [SCOPE]);
     assert_eq!(changes(&sheet), [1]);
     assert!(cell.work(now()).closed.is_empty(), "once");
+}
+
+#[test]
+fn after_it_was_held_up_it_sends_nothing_before_there_is_room() {
+    for held in [false, true] {
+        let (cell, sheet) = session();
+        send(&cell, change(1));
+        {
+            let _lock = held.then(|| cell.state.lock());
+            cell.held_up(now());
+        }
+        assert!(is_woken(&cell), "the session's task is to wait for room");
+        send(&cell, change(2));
+        assert_eq!(changes(&sheet), [1]);
+        cell.work(now());
+        assert!(cell.rest(now()).full.is_some());
+        assert_eq!(changes(&sheet), [1]);
+        cell.writable();
+        assert!(cell.rest(now()).full.is_none());
+        assert_eq!(changes(&sheet), [1, 2]);
+        // With no connection there is nothing to wait for.
+        cell.disconnect(now(), ConnectionId(1));
+        cell.held_up(now());
+        assert!(cell.rest(now()).full.is_none());
+    }
 }

@@ -67,7 +67,7 @@ pub(super) struct Packed<'a> {
 impl<'a> Packed<'a> {
     /// Of a frame's parts; `None` if it goes as it is, because there is nothing in it that is worth it.
     pub(super) fn of(parts: &[FramePart<'a>]) -> Option<Self> {
-        if !parts.iter().any(|part| matches!(part, FramePart::Piece(_))) {
+        if !Self::is_of(parts) {
             return None;
         }
         let (mut between, mut pieces) = (Vec::new(), Vec::new());
@@ -92,6 +92,11 @@ impl<'a> Packed<'a> {
         // A message ends with an empty block, whose last four bytes both ends know and nobody sends.
         between.push(0);
         Some(Self { between, pieces })
+    }
+
+    /// Whether there is something in a frame's parts that is worth it.
+    pub(super) fn is_of(parts: &[FramePart<'_>]) -> bool {
+        parts.iter().any(|part| matches!(part, FramePart::Piece(_)))
     }
 
     /// What goes before the payload.

@@ -175,7 +175,12 @@ async fn http<S: Socket>(stream: S, peer: SocketAddr, pending: Pending, shared: 
     }
     let Some((upgrade, info, compresses)) = upgraded.into_inner() else { return };
     let Ok(upgraded) = upgrade.await else { return };
-    let (source, sink) = S::halves(upgraded, limits.message_bytes_max, compresses);
+    let manners = Manners {
+        message_bytes_max: limits.message_bytes_max,
+        compresses,
+        departs: shared.options.io_uring,
+    };
+    let (source, sink) = S::halves(upgraded, &manners);
     let connection = Connection { info, source, sink, pending: pending.into_inner() };
     let _ = shared.connections.send(connection).await;
 }
@@ -249,15 +254,25 @@ pub(crate) async fn serve_http(listener: TcpListener, handler: HttpHandler, time
 /// The two kinds of stream that a connection can have.
 trait Socket: AsyncRead + AsyncWrite + Send + Unpin + Sized + 'static {
     /// The reading half and the writing half of an upgraded connection.
-    fn halves(upgraded: Upgraded, message_bytes_max: usize, compresses: bool) -> Halves;
+    fn halves(upgraded: Upgraded, manners: &Manners) -> Halves;
+}
+
+/// How a connection is read and written.
+struct Manners {
+    message_bytes_max: usize,
+    /// Whether the client takes compressed frames.
+    compresses: bool,
+    /// Whether frames may leave together with those to others.
+    departs: bool,
 }
 
 type Halves = (Box<dyn FrameSource>, Arc<dyn FrameSink>);
 
 impl Socket for TcpStream {
-    fn halves(upgraded: Upgraded, message_bytes_max: usize, compresses: bool) -> Halves {
+    fn halves(upgraded: Upgraded, manners: &Manners) -> Halves {
+        let Manners { message_bytes_max, compresses, .. } = *manners;
         let (stream, read) = parts::<Self>(upgraded);
-        let sink = SocketSink::new(stream, compresses);
+        let sink = SocketSink::new(stream, compresses, manners.departs);
         let reading = SocketReader(sink.clone());
         let source =
             SocketSource::new(reading, sink.clone(), &read, (message_bytes_max, compresses));
@@ -266,7 +281,8 @@ impl Socket for TcpStream {
 }
 
 impl Socket for TlsStream<TcpStream> {
-    fn halves(upgraded: Upgraded, message_bytes_max: usize, compresses: bool) -> Halves {
+    fn halves(upgraded: Upgraded, manners: &Manners) -> Halves {
+        let Manners { message_bytes_max, compresses, .. } = *manners;
         let (stream, read) = parts::<Self>(upgraded);
         let (reading, writing) = tokio::io::split(stream);
         let sink = TaskSink::new(writing, compresses);

@@ -62,6 +62,7 @@ struct Options {
     /// Lower case; `None`: any.
     origins: Option<Vec<String>>,
     compression: bool,
+    io_uring: bool,
     http: Option<HttpHandler>,
     headers_max: usize,
     headers_bytes_max: usize,
@@ -88,6 +89,7 @@ impl WebSocket {
         let options = Options {
             origins: None,
             compression: false,
+            io_uring: true,
             http: None,
             headers_max: HEADERS_MAX,
             headers_bytes_max: HEADERS_BYTES_MAX,
@@ -118,6 +120,14 @@ impl WebSocket {
     #[must_use]
     pub fn compression(mut self, on: bool) -> Self {
         self.options.compression = on;
+        self
+    }
+
+    /// Whether frames to many clients may leave in one call into the kernel, by way of Linux's io_uring; not those
+    /// over TLS. On at first. Where the system does not offer it, each frame is a call, as when this is off.
+    #[must_use]
+    pub fn io_uring(mut self, on: bool) -> Self {
+        self.options.io_uring = on;
         self
     }
 

@@ -6,12 +6,14 @@
 //! close frames of the reading half join the same queue.
 
 use std::io::{self, IoSlice};
+use std::iter::once;
 use std::net::Shutdown;
 use std::pin::Pin;
 use std::slice::from_ref;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
+use jetstream_burst::{Send, Taken};
 use parking_lot::Mutex;
 use prefetch_index::prefetch_index;
 use smallvec::SmallVec;
@@ -23,7 +25,8 @@ use super::deflate::Packed;
 use super::encode::{Header, close_frame};
 use super::part::Part;
 use super::waiting::Waiting;
-use crate::transport::{FramePart, FrameSink, Sent};
+use crate::transport::departure::Departing;
+use crate::transport::{Departure, FramePart, FrameSink, Sent};
 
 /// A connection over plain TCP: its writing half, and the socket that the reading half shares with it.
 ///
@@ -35,6 +38,8 @@ pub(super) struct SocketSink {
     socket: TcpStream,
     /// Whether the client takes compressed frames.
     compresses: bool,
+    /// Whether its frames may leave with others'.
+    departs: bool,
 }
 
 #[derive(Default)]
@@ -43,13 +48,15 @@ struct Outbound {
     ended: bool,
     /// A close frame is sent or waits: nothing may follow it.
     closing: bool,
-    /// What the socket did not take; mostly nothing.
+    /// A frame is on its way together with others: nothing is written before it has landed.
+    departing: bool,
+    /// What the socket did not take, or what came while a frame was on its way; mostly nothing.
     waiting: Option<Box<Waiting>>,
 }
 
 impl SocketSink {
-    pub(super) fn new(socket: TcpStream, compresses: bool) -> Arc<Self> {
-        Arc::new(Self { outbound: Mutex::default(), socket, compresses })
+    pub(super) fn new(socket: TcpStream, compresses: bool, departs: bool) -> Arc<Self> {
+        Arc::new(Self { outbound: Mutex::default(), socket, compresses, departs })
     }
 }
 
@@ -73,6 +80,31 @@ impl FrameSink for SocketSink {
         outbound.state()
     }
 
+    fn send_with(self: Arc<Self>, parts: &[FramePart<'_>], departure: &mut Departure) -> Sent {
+        let bytes = parts.iter().map(|part| Part::from(*part).as_bytes());
+        let length = bytes.clone().map(<[u8]>::len).sum();
+        // A long frame is better not copied, and what is compressed has a way of its own.
+        let is_packed = self.compresses && Packed::is_of(parts);
+        if length > JOINED_BYTES_MAX || is_packed || !self.departs || !departure.is_open() {
+            return FrameSink::send(&*self, parts);
+        }
+        let header = Header::text(length);
+        {
+            let mut outbound = self.outbound.lock();
+            if outbound.closing || outbound.ended {
+                return Sent::Closed;
+            }
+            if outbound.waiting.is_some() || (outbound.departing && !departure.is_last(&*self)) {
+                let parts = parts.iter().map(|part| Part::from(*part));
+                outbound.write(&self.socket, header.as_bytes(), parts);
+                return outbound.state();
+            }
+            outbound.departing = true;
+        }
+        departure.board(self, once(header.as_bytes()).chain(bytes));
+        Sent::Room
+    }
+
     fn prefetch(&self) {
         prefetch_index(from_ref(self), 0);
     }
@@ -88,6 +120,21 @@ impl FrameSink for SocketSink {
             outbound.closing = true;
             outbound.finish_when_drained(&self.socket);
         }
+    }
+}
+
+impl Departing for SocketSink {
+    fn send<'a>(&'a self, bytes: &'a [u8]) -> Send<'a> {
+        Send::new(&self.socket, bytes)
+    }
+
+    fn landed(&self, bytes: &[u8], taken: Taken) -> Sent {
+        let mut outbound = self.outbound.lock();
+        let waker = outbound.land(&self.socket, bytes, taken);
+        let state = outbound.state();
+        drop(outbound);
+        waker.into_iter().for_each(Waker::wake);
+        state
     }
 }
 
@@ -140,7 +187,7 @@ impl Outbound {
     ) {
         let length: usize = parts.clone().map(Part::byte_length).sum();
         let mut written = 0;
-        if self.waiting.is_none() {
+        if self.waiting.is_none() && !self.departing {
             let taken = if length <= JOINED_BYTES_MAX {
                 self.write_joined(socket, head, parts.clone())
             } else {
@@ -200,18 +247,44 @@ impl Outbound {
     ) -> Option<usize> {
         loop {
             match write() {
-                Ok(count) if count > 0 => return Some(count),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Some(0),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Ok(_) | Err(_) => {
-                    self.end(socket);
-                    return None;
-                }
+                taken => return self.count(socket, taken),
             }
         }
     }
 
+    /// What an answer of the socket's means.
+    fn count(&mut self, socket: &TcpStream, taken: io::Result<usize>) -> Option<usize> {
+        match taken {
+            Ok(count) if count > 0 => Some(count),
+            Err(error) if is_passing(&error) => Some(0),
+            Ok(_) | Err(_) => {
+                self.end(socket);
+                None
+            }
+        }
+    }
+
+    /// A frame has landed, of which the socket took so much. Whoever waited for that is to be woken.
+    fn land(&mut self, socket: &TcpStream, bytes: &[u8], taken: Taken) -> Option<Waker> {
+        self.departing = false;
+        let waker = self.waiting.as_mut().and_then(|waiting| waiting.waker.take());
+        if let Some(count) = self.count(socket, taken)
+            && count < bytes.len()
+        {
+            self.waiting.get_or_insert_default().keep_first(&bytes[count..]);
+        }
+        self.finish_when_drained(socket);
+        waker
+    }
+
     fn poll_drain(&mut self, socket: &TcpStream, context: &mut Context<'_>) -> Poll<()> {
+        if self.departing
+            && let Some(waiting) = &mut self.waiting
+        {
+            waiting.waker = Some(context.waker().clone());
+            return Poll::Pending;
+        }
         while let Some(mut waiting) = self.waiting.take() {
             let slices = waiting.slices();
             // By way of the runtime, which notes that the socket is full and wakes us when it is not.
@@ -232,7 +305,7 @@ impl Outbound {
     }
 
     fn finish_when_drained(&mut self, socket: &TcpStream) {
-        if self.closing && self.waiting.is_none() {
+        if self.closing && self.waiting.is_none() && !self.departing {
             self.end(socket);
         }
     }
@@ -283,6 +356,11 @@ impl AsyncRead for SocketReader {
             }
         }
     }
+}
+
+/// Whether it is worth trying again.
+fn is_passing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }
 
 /// Frames up to this length are put together before they are written.

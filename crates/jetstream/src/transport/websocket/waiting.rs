@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
+use std::task::Waker;
 
 use jetstream_core::ids::SharedText;
 use jetstream_core::wire::Piece;
@@ -16,6 +17,8 @@ pub(super) struct Waiting {
     /// How many bytes of the first chunk are written.
     start: usize,
     bytes: usize,
+    /// Who wants to know when a frame that is on its way has landed.
+    pub(super) waker: Option<Waker>,
 }
 
 #[derive(Debug)]
@@ -77,6 +80,13 @@ impl Waiting {
                 self.chunks.push_back(chunk);
             }
         }
+    }
+
+    /// Keeps what is left of a frame that was on its way when the others came. Nothing of those is written.
+    pub(super) fn keep_first(&mut self, bytes: &[u8]) {
+        debug_assert!(self.start == 0, "what comes later is not written before");
+        self.bytes += bytes.len();
+        self.chunks.push_front(Chunk::Copied(bytes.to_vec()));
     }
 
     fn copy(&mut self, bytes: &[u8]) {

@@ -1,0 +1,280 @@
+//! Frames that leave together: one call into the kernel for many connections, where a call for each costs more
+//! than half of what it does.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use jetstream_burst::{Burst, SENDS_PER_CALL, Send, Taken};
+
+use super::Sent;
+
+/// Frames to several connections that leave together: see [`FrameSink::send_with`](super::FrameSink::send_with).
+///
+/// Whoever has one fills it and lets it leave, all without waiting for anything in between.
+#[derive(Default)]
+pub struct Departure {
+    /// Taken from the thread with the first frame, and given back in the end.
+    gear: Option<Box<Gear>>,
+    /// Whose turn it is.
+    turn: usize,
+}
+
+/// A socket whose frames can leave with others'.
+pub(super) trait Departing: std::marker::Send + Sync {
+    /// The socket, with bytes for it.
+    fn send<'a>(&'a self, bytes: &'a [u8]) -> Send<'a>;
+
+    /// So many of the bytes were taken. The answer is about the connection: whether it takes more.
+    fn landed(&self, bytes: &[u8], taken: Taken) -> Sent;
+}
+
+struct Gear {
+    burst: Burst,
+    /// The frames, one behind the other.
+    bytes: Vec<u8>,
+    aboard: Vec<Aboard>,
+    /// What became of them.
+    taken: Vec<Taken>,
+}
+
+struct Aboard {
+    sink: Arc<dyn Departing>,
+    /// Where its bytes end; they begin where those before it end.
+    end: usize,
+    turn: usize,
+}
+
+thread_local! {
+    static GEAR: RefCell<Shelf> = const { RefCell::new(Shelf::Untried) };
+}
+
+/// What a thread has for its departures.
+enum Shelf {
+    Untried,
+    /// Here, or with a departure.
+    Gear(Option<Box<Gear>>),
+    /// The kernel offers none.
+    Nothing,
+}
+
+impl Departure {
+    /// What is put aboard from now on counts as this turn's.
+    pub(crate) fn turn(&mut self, turn: usize) {
+        self.turn = turn;
+    }
+
+    /// Whether it should leave before more is put aboard.
+    pub(crate) fn is_full(&self) -> bool {
+        self.gear.as_ref().is_some_and(|gear| {
+            gear.aboard.len() >= SENDS_PER_CALL || gear.bytes.len() >= BYTES_MAX
+        })
+    }
+
+    /// Whether frames can leave together here.
+    pub(super) fn is_open(&mut self) -> bool {
+        if self.gear.is_none() {
+            self.gear = take_gear();
+        }
+        self.gear.is_some()
+    }
+
+    /// Whether what was put aboard last is this sink's.
+    pub(super) fn is_last(&self, sink: &dyn Departing) -> bool {
+        let last = self.gear.as_ref().and_then(|gear| gear.aboard.last());
+        last.is_some_and(|last| std::ptr::addr_eq(Arc::as_ptr(&last.sink), sink))
+    }
+
+    /// Puts bytes aboard an open departure; behind those of the same sink, if they are the last ones.
+    pub(super) fn board<'a>(
+        &mut self,
+        sink: Arc<dyn Departing>,
+        parts: impl Iterator<Item = &'a [u8]>,
+    ) {
+        let is_last = self.is_last(&*sink);
+        let gear = self.gear.as_mut().expect("somebody has asked whether it is open");
+        parts.for_each(|part| gear.bytes.extend_from_slice(part));
+        let end = gear.bytes.len();
+        match gear.aboard.last_mut() {
+            Some(last) if is_last => last.end = end,
+            _ => gear.aboard.push(Aboard { sink, end, turn: self.turn }),
+        }
+    }
+
+    /// Lets everything leave, and tells of each turn whose connection does not take more.
+    pub(crate) fn leave(&mut self, mut held_up: impl FnMut(usize)) {
+        let Some(Gear { burst, bytes, aboard, taken }) = self.gear.as_deref_mut() else { return };
+        let mut start = 0;
+        let ranges = aboard.iter().map(move |one| std::mem::replace(&mut start, one.end)..one.end);
+        let sends = aboard.iter().zip(ranges.clone());
+        burst.send(sends.map(|(one, range)| one.sink.send(&bytes[range])), taken);
+        for ((one, range), taken) in aboard.iter().zip(ranges).zip(taken.drain(..)) {
+            if one.sink.landed(&bytes[range], taken) != Sent::Room {
+                held_up(one.turn);
+            }
+        }
+        aboard.clear();
+        bytes.clear();
+        bytes.shrink_to(BYTES_MAX);
+    }
+}
+
+impl Drop for Departure {
+    fn drop(&mut self) {
+        // Mostly it has left, and this does nothing.
+        self.leave(|_| {});
+        if let Some(gear) = self.gear.take() {
+            give_back(gear);
+        }
+    }
+}
+
+impl std::fmt::Debug for Departure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let aboard = self.gear.as_ref().map_or(0, |gear| gear.aboard.len());
+        f.debug_struct("Departure").field("aboard", &aboard).finish_non_exhaustive()
+    }
+}
+
+fn take_gear() -> Option<Box<Gear>> {
+    GEAR.with_borrow_mut(|shelf| match shelf {
+        Shelf::Gear(gear) => gear.take(),
+        Shelf::Nothing => None,
+        Shelf::Untried => match Burst::new() {
+            Ok(burst) => {
+                *shelf = Shelf::Gear(None);
+                let (bytes, aboard, taken) = (Vec::new(), Vec::new(), Vec::new());
+                Some(Box::new(Gear { burst, bytes, aboard, taken }))
+            }
+            Err(error) => {
+                *shelf = Shelf::Nothing;
+                if !IS_TOLD.swap(true, Ordering::Relaxed) {
+                    tracing::info!(%error, "no io_uring: each frame is a call into the kernel");
+                }
+                None
+            }
+        },
+    })
+}
+
+/// For the thread's next departure. One whose burst has become plain would save nothing.
+fn give_back(gear: Box<Gear>) {
+    let shelf = match gear.burst.is_plain() {
+        false => Shelf::Gear(Some(gear)),
+        true => Shelf::Nothing,
+    };
+    // Later than the thread's end nothing is kept.
+    let _ = GEAR.try_with(|kept| kept.replace(shelf));
+}
+
+/// That there is no io_uring is told once, not by each thread.
+static IS_TOLD: AtomicBool = AtomicBool::new(false);
+
+/// How many bytes are put aboard before it leaves; also, what room for them is kept.
+const BYTES_MAX: usize = 64 << 10;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    /// A socket that says what became of its bytes.
+    struct Pier(std::net::UdpSocket, Mutex<Vec<Vec<u8>>>);
+
+    impl Departing for Pier {
+        fn send<'a>(&'a self, bytes: &'a [u8]) -> Send<'a> {
+            Send::new(&self.0, bytes)
+        }
+
+        fn landed(&self, bytes: &[u8], taken: Taken) -> Sent {
+            let mut landed = self.1.lock().unwrap();
+            landed.push(bytes.into());
+            match taken {
+                Ok(count) if count == bytes.len() => Sent::Room,
+                Ok(_) => Sent::Full,
+                Err(_) => Sent::Closed,
+            }
+        }
+    }
+
+    /// One that is connected takes everything.
+    fn pier(is_connected: bool) -> Arc<Pier> {
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        if is_connected {
+            socket.connect(socket.local_addr().unwrap()).unwrap();
+        }
+        Arc::new(Pier(socket, Mutex::default()))
+    }
+
+    fn landed(pier: &Pier) -> Vec<Vec<u8>> {
+        std::mem::take(&mut pier.1.lock().unwrap())
+    }
+
+    fn board(departure: &mut Departure, pier: &Arc<Pier>, text: &str) {
+        departure.board(pier.clone(), text.split_inclusive(' ').map(str::as_bytes));
+    }
+
+    #[test]
+    fn each_gets_its_own_and_those_held_up_are_told() {
+        let mut departure = Departure::default();
+        if !departure.is_open() {
+            return; // The system offers no io_uring; then nobody puts anything aboard.
+        }
+        for _ in 0..2 {
+            let piers = [true, false, true].map(pier);
+            for (turn, pier) in piers.iter().enumerate() {
+                departure.turn(turn);
+                board(&mut departure, pier, &format!("for {turn}"));
+            }
+            assert!(departure.is_last(&*piers[2]) && !departure.is_last(&*piers[0]));
+            board(&mut departure, &piers[2], ", more");
+            board(&mut departure, &piers[0], "again");
+            let mut held_up = Vec::new();
+            departure.leave(|turn| held_up.push(turn));
+            assert_eq!(held_up, [1]);
+            assert_eq!(landed(&piers[0]), [&b"for 0"[..], b"again"]);
+            assert_eq!(landed(&piers[1]), [b"for 1"]);
+            assert_eq!(landed(&piers[2]), [b"for 2, more"]);
+            assert!(!departure.is_last(&*piers[0]), "it has left");
+            departure.leave(|_| panic!("it is empty"));
+        }
+    }
+
+    #[test]
+    fn it_is_full_before_it_is_large() {
+        let mut departure = Departure::default();
+        if !departure.is_open() {
+            return; // As above.
+        }
+        let piers = [pier(true), pier(true)];
+        let mut aboard = 0;
+        while !departure.is_full() {
+            board(&mut departure, &piers[aboard % 2], "small");
+            aboard += 1;
+        }
+        assert_eq!(aboard, SENDS_PER_CALL);
+        departure.leave(|_| {});
+        assert!(!departure.is_full());
+        for _ in 0..BYTES_MAX >> 10 {
+            assert!(!departure.is_full());
+            board(&mut departure, &piers[0], &"x".repeat(1 << 10));
+        }
+        assert!(departure.is_full());
+    }
+
+    #[test]
+    fn what_was_not_told_to_leave_does_in_the_end_and_the_next_one_has_its_gear() {
+        let mut departure = Departure::default();
+        if !departure.is_open() {
+            return; // As above.
+        }
+        let pier = pier(true);
+        board(&mut departure, &pier, "late");
+        assert!(!Departure::default().is_open(), "there is one for each thread");
+        drop(departure);
+        assert_eq!(landed(&pier), [b"late"]);
+        assert_eq!(Arc::strong_count(&pier), 1);
+        assert!(Departure::default().is_open());
+    }
+}
