@@ -17,12 +17,15 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue};
 use tokio_tungstenite::{WebSocketStream, client_async};
 
+use super::outbound::{ControlSink, SocketSink};
 use super::*;
 use crate::core::limits::Limits;
 use crate::metrics::Metrics;
 use crate::transport::contract::{Client, Connect, Harness};
 use crate::transport::memory::FromServer;
-use crate::transport::{Connection, Entrance, Proxies, Received};
+use crate::transport::{
+    Connection, Departure, Entrance, FramePart, FrameSink, Proxies, Received, Sent,
+};
 
 mod compression;
 
@@ -338,4 +341,34 @@ async fn half_a_handshake_is_dropped_and_gives_its_place_back() {
         exchange(address, half).await;
     }
     raw(&mut listener, address).await;
+}
+
+#[tokio::test]
+async fn who_is_aboard_is_not_cut_off_by_the_end_and_pongs_come_behind() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let (mut client, _) = listener.accept().await.unwrap();
+    let sink = SocketSink::new(stream, false, true);
+    let mut departure = Departure::default();
+    let send = |departure: &mut Departure, text| {
+        let sent = sink.clone().send_with(&[FramePart::Copied(text)], departure);
+        departure.leave(|_| panic!("there is room"));
+        sent
+    };
+    assert_eq!(send(&mut departure, "first"), Sent::Room);
+
+    sink.clone().send_with(&[FramePart::Copied("second")], &mut departure);
+    assert!(sink.send_control(b"\x8a\x00"));
+    let mut held_up = 0;
+    departure.leave(|_| held_up += 1);
+    assert_eq!(held_up, usize::from(departure.is_open()), "a pong waits behind it");
+    poll_fn(|context| sink.poll_writable(context)).await;
+
+    sink.clone().send_with(&[FramePart::Copied("third")], &mut departure);
+    sink.finish();
+    departure.leave(|_| {});
+    let mut read = Vec::new();
+    client.read_to_end(&mut read).await.unwrap();
+    assert_eq!(read, b"\x81\x05first\x81\x06second\x8a\x00\x81\x05third");
+    assert_eq!(send(&mut departure, "late"), Sent::Closed);
 }
