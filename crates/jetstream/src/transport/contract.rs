@@ -271,7 +271,7 @@ pub async fn what_was_put_aboard_before_a_close_arrives_before_it(harness: &dyn 
     assert_eq!(send_with(&connection, &["too late"], &mut departure), Sent::Closed);
     linger(connection);
     tokio::task::yield_now().await;
-    drop(departure);
+    departure.leave(|_| {});
     assert_eq!(client.recv().await, Some(FromServer::Frame("last".to_owned())));
     let closed = FromServer::Closed { code: 4097, reason: "over".to_owned() };
     assert_eq!(client.recv().await, Some(closed));

@@ -357,7 +357,10 @@ async fn who_is_aboard_is_not_cut_off_by_the_end_and_pongs_come_behind() {
     };
     assert_eq!(send(&mut departure, "first"), Sent::Room);
 
-    sink.clone().send_with(&[FramePart::Copied("second")], &mut departure);
+    for text in ["sec", "ond"] {
+        let sent = sink.clone().send_with(&[FramePart::Copied(text)], &mut departure);
+        assert_eq!(sent, Sent::Room, "the last one aboard may add to it");
+    }
     assert!(sink.send_control(b"\x8a\x00"));
     let mut held_up = 0;
     departure.leave(|_| held_up += 1);
@@ -369,6 +372,37 @@ async fn who_is_aboard_is_not_cut_off_by_the_end_and_pongs_come_behind() {
     departure.leave(|_| {});
     let mut read = Vec::new();
     client.read_to_end(&mut read).await.unwrap();
-    assert_eq!(read, b"\x81\x05first\x81\x06second\x8a\x00\x81\x05third");
+    assert_eq!(read, b"\x81\x05first\x81\x03sec\x81\x03ond\x8a\x00\x81\x05third");
     assert_eq!(send(&mut departure, "late"), Sent::Closed);
+}
+
+#[tokio::test]
+async fn who_is_aboard_already_gets_more_only_as_the_last_one_and_nothing_that_is_compressed() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut sides = Vec::new();
+    for _ in 0..2 {
+        let stream = TcpStream::connect(address).await.unwrap();
+        sides.push((SocketSink::new(stream, true, true), listener.accept().await.unwrap().0));
+    }
+    let (mut departure, state) = (Departure::default(), "a state".into());
+    let mut send = |side: usize, part| sides[side].0.clone().send_with(&[part], &mut departure);
+    assert_eq!(send(0, FramePart::Copied("one")), Sent::Room);
+    assert_eq!(send(1, FramePart::Piece(&state)), Sent::Room);
+    assert_eq!(send(1, FramePart::Copied("two")), Sent::Room);
+    // Were what is aboard not taken whole, this would stand in the middle of it.
+    let third = send(0, FramePart::Copied("three"));
+    assert_eq!(third == Sent::Full, departure.is_open());
+    departure.leave(|_| {});
+    poll_fn(|context| sides[0].0.poll_writable(context)).await;
+    for (sink, _) in &sides {
+        sink.finish();
+    }
+    let mut read = [Vec::new(), Vec::new()];
+    for (read, (_, client)) in read.iter_mut().zip(&mut sides) {
+        client.read_to_end(read).await.unwrap();
+    }
+    assert_eq!(read[0], b"\x81\x03one\x81\x05three");
+    assert_eq!(read[1][0], 0xc1, "the state is compressed");
+    assert!(read[1].ends_with(b"\x81\x03two"));
 }

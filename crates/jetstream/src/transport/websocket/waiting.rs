@@ -168,6 +168,15 @@ mod tests {
     }
 
     #[test]
+    fn what_is_left_of_a_frame_that_was_on_its_way_goes_first() {
+        let mut waiting = Waiting::default();
+        waiting.keep(b"after", [Part::Bytes(b"wards")].into_iter(), 0);
+        waiting.keep_first(b"before");
+        assert_eq!(waiting.byte_length(), 16);
+        assert_eq!(drain(&mut waiting, 4), b"beforeafterwards");
+    }
+
+    #[test]
     fn a_shared_text_is_not_copied() {
         let shared: SharedText = "shared".into();
         let mut waiting = Waiting::default();
