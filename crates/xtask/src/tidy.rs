@@ -24,6 +24,9 @@ const CORE_DEPENDENCIES: [&str; 12] = [
     "zmij",
 ];
 
+/// What the book's table of contents is.
+const SUMMARY: &str = "docs/SUMMARY.md";
+
 /// Longer files have a second noun in them.
 const FILE_LINES_MAX: usize = 700;
 const CODE: [&str; 6] = ["rs", "js", "mjs", "ts", "html", "css"];
@@ -43,10 +46,23 @@ pub fn run(root: &Path) -> Result<String, String> {
         findings.extend(arrows::check(file, &text));
         findings.extend(links::check(root, file, &text));
     }
+    let summary = std::fs::read_to_string(root.join(SUMMARY)).unwrap_or_default();
+    findings.extend(outside_the_book(&files, &summary));
     match findings.as_slice() {
         [] => Ok(format!("tidy: {} files", files.len())),
         _ => Err(format!("{}\nnot tidy: {} findings", findings.join("\n"), findings.len())),
     }
+}
+
+/// Pages that the book's table of contents does not lead to.
+fn outside_the_book(files: &[PathBuf], summary: &str) -> Vec<String> {
+    let pages = files.iter().filter(|file| {
+        let is_page = file.extension().is_some_and(|extension| extension == "md");
+        is_page && file.as_path() != Path::new(SUMMARY)
+    });
+    let pages = pages.filter_map(|file| file.strip_prefix("docs").ok());
+    let missing = pages.filter(|page| !summary.contains(&format!("]({})", page.display())));
+    missing.map(|page| format!("{SUMMARY}: no docs/{}", page.display())).collect()
 }
 
 /// The files of the project, as git knows them.
@@ -85,6 +101,14 @@ fn dependencies(manifest: &str) -> impl Iterator<Item = &str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pages_that_the_book_leaves_out_are_found() {
+        let files = ["README.md", "docs/a.md", "docs/b/c.md", SUMMARY, "docs/b/d.png"];
+        let files = files.map(PathBuf::from);
+        assert_eq!(outside_the_book(&files, "- [C](b/c.md)"), ["docs/SUMMARY.md: no docs/a.md"]);
+        assert!(outside_the_book(&files, "- [A](a.md)\n  - [C](b/c.md)").is_empty());
+    }
 
     #[test]
     fn dependencies_are_read_from_their_section_only() {

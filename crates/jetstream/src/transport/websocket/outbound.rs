@@ -36,14 +36,15 @@ use crate::transport::{Departure, FramePart, FrameSink, Sent};
 pub(super) struct SocketSink {
     outbound: Mutex<Outbound>,
     socket: TcpStream,
-    /// Whether the client takes compressed frames.
-    compresses: bool,
-    /// Whether its frames may leave with others'.
-    departs: bool,
 }
 
 #[derive(Default)]
 struct Outbound {
+    /// Whether the client takes compressed frames. This and the next never change, and stand here because beside
+    /// the lock there is no room in the line.
+    compresses: bool,
+    /// Whether frames may leave with others'.
+    departs: bool,
     /// The connection is gone or closed by us. What the client still sends can be read.
     ended: bool,
     /// A close frame is sent or waits: nothing may follow it.
@@ -56,13 +57,16 @@ struct Outbound {
 
 impl SocketSink {
     pub(super) fn new(socket: TcpStream, compresses: bool, departs: bool) -> Arc<Self> {
-        Arc::new(Self { outbound: Mutex::default(), socket, compresses, departs })
+        let outbound = Outbound { compresses, departs, ..Outbound::default() };
+        Arc::new(Self { outbound: outbound.into(), socket })
     }
 }
 
 impl FrameSink for SocketSink {
     fn send(&self, parts: &[FramePart<'_>]) -> Sent {
-        let packed = if self.compresses { Packed::of(parts) } else { None };
+        // Compressing takes time, in which nobody is to wait for the lock.
+        let is_packed = Packed::is_of(parts) && self.outbound.lock().compresses;
+        let packed = if is_packed { Packed::of(parts) } else { None };
         let mut outbound = self.outbound.lock();
         if outbound.closing || outbound.ended {
             return Sent::Closed;
@@ -84,23 +88,24 @@ impl FrameSink for SocketSink {
         let bytes = parts.iter().map(|part| Part::from(*part).as_bytes());
         let length = bytes.clone().map(<[u8]>::len).sum();
         // A long frame is better not copied, and what is compressed has a way of its own.
-        let is_packed = self.compresses && Packed::is_of(parts);
-        if length > JOINED_BYTES_MAX || is_packed || !self.departs || !departure.is_open() {
+        let is_short = length <= JOINED_BYTES_MAX && departure.is_open();
+        let header = Header::text(length);
+        let mut outbound = self.outbound.lock();
+        let is_packed = Packed::is_of(parts) && outbound.compresses;
+        if !is_short || is_packed || !outbound.departs {
+            drop(outbound);
             return FrameSink::send(&*self, parts);
         }
-        let header = Header::text(length);
-        {
-            let mut outbound = self.outbound.lock();
-            if outbound.closing || outbound.ended {
-                return Sent::Closed;
-            }
-            if outbound.waiting.is_some() || (outbound.departing && !departure.is_last(&*self)) {
-                let parts = parts.iter().map(|part| Part::from(*part));
-                outbound.write(&self.socket, header.as_bytes(), parts);
-                return outbound.state();
-            }
-            outbound.departing = true;
+        if outbound.closing || outbound.ended {
+            return Sent::Closed;
         }
+        if outbound.waiting.is_some() || (outbound.departing && !departure.is_last(&*self)) {
+            let parts = parts.iter().map(|part| Part::from(*part));
+            outbound.write(&self.socket, header.as_bytes(), parts);
+            return outbound.state();
+        }
+        outbound.departing = true;
+        drop(outbound);
         departure.board(self, once(header.as_bytes()).chain(bytes));
         Sent::Room
     }
@@ -357,6 +362,8 @@ impl AsyncRead for SocketReader {
         }
     }
 }
+
+const _: () = assert!(size_of::<SocketSink>() == 64, "one line of the processor's caches");
 
 /// Whether it is worth trying again.
 fn is_passing(error: &io::Error) -> bool {
