@@ -271,16 +271,42 @@ impl Outbound {
     }
 
     /// A frame has landed, of which the socket took so much. Whoever waited for that is to be woken.
+    ///
+    /// What came meanwhile leaves now, as far as the socket takes it: those who sent it may be gone, as after the
+    /// answer to a client's close.
     fn land(&mut self, socket: &TcpStream, bytes: &[u8], taken: Taken) -> Option<Waker> {
         self.departing = false;
         let waker = self.waiting.as_mut().and_then(|waiting| waiting.waker.take());
-        if let Some(count) = self.count(socket, taken)
+        let count = self.count(socket, taken);
+        if let Some(count) = count
             && count < bytes.len()
         {
             self.waiting.get_or_insert_default().keep_first(&bytes[count..]);
+        } else {
+            while let Some(written) =
+                self.write_waiting(socket, |slices| SockRef::from(socket).send_vectored(slices))
+                && written > 0
+            {}
         }
         self.finish_when_drained(socket);
         waker
+    }
+
+    /// Writes some of what waits. 0: the socket takes nothing now; `None`: nothing waits any more.
+    fn write_waiting(
+        &mut self,
+        socket: &TcpStream,
+        write: impl Fn(&[IoSlice<'_>]) -> io::Result<usize>,
+    ) -> Option<usize> {
+        let mut waiting = self.waiting.take()?;
+        let slices = waiting.slices();
+        let written = self.taken(socket, || write(&slices))?;
+        drop(slices);
+        waiting.advance(written);
+        if !waiting.is_empty() {
+            self.waiting = Some(waiting);
+        }
+        Some(written)
     }
 
     fn poll_drain(&mut self, socket: &TcpStream, context: &mut Context<'_>) -> Poll<()> {
@@ -290,17 +316,10 @@ impl Outbound {
             waiting.waker = Some(context.waker().clone());
             return Poll::Pending;
         }
-        while let Some(mut waiting) = self.waiting.take() {
-            let slices = waiting.slices();
-            // By way of the runtime, which notes that the socket is full and wakes us when it is not.
-            let Some(written) = self.taken(socket, || socket.try_write_vectored(&slices)) else {
-                break;
-            };
-            drop(slices);
-            waiting.advance(written);
-            if !waiting.is_empty() {
-                self.waiting = Some(waiting);
-            }
+        // By way of the runtime, which notes that the socket is full and wakes us when it is not.
+        while let Some(written) =
+            self.write_waiting(socket, |slices| socket.try_write_vectored(slices))
+        {
             if written == 0 && ready!(socket.poll_write_ready(context)).is_err() {
                 self.end(socket);
             }
