@@ -9,7 +9,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
-use jetstream_burst::{Burst, Send, Taken};
+use jetstream_burst::{Burst, Taken, ToSend};
 use memchr::memmem;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
@@ -254,7 +254,7 @@ impl Limit {
         let members = receivers.iter().map(|number| &self.members[*number]);
         let free = members.filter(|member| member.waiting.is_empty());
         let sockets: Vec<_> = free.filter_map(|member| member.stream.as_ref()).collect();
-        burst.send(sockets.iter().map(|socket| Send::new(*socket, change)), &mut self.taken);
+        burst.send(sockets.iter().map(|socket| ToSend::new(*socket, change)), &mut self.taken);
         let mut taken = self.taken.drain(..);
         for number in receivers {
             let member = &mut self.members[*number];

@@ -13,15 +13,23 @@ use std::io;
 
 use socket2::SockRef;
 
-#[cfg(target_os = "linux")]
+// The library under it knows the kernel's interface on these machines only; so does the manifest.
+#[cfg_attr(
+    not(all(
+        target_os = "linux",
+        any(
+            target_arch = "x86_64",
+            target_arch = "aarch64",
+            target_arch = "riscv64",
+            target_arch = "loongarch64",
+            target_arch = "powerpc64"
+        )
+    )),
+    path = "no_ring.rs"
+)]
 mod ring;
-#[cfg(target_os = "linux")]
-use ring::Ring;
 
-#[cfg(not(target_os = "linux"))]
-mod no_ring;
-#[cfg(not(target_os = "linux"))]
-use no_ring::Ring;
+use ring::{FLAGS, Ring};
 
 /// What sends go to the kernel through. For one thread one is enough; it takes a file descriptor and some 20 kB.
 #[derive(Debug)]
@@ -31,7 +39,7 @@ pub struct Burst {
 
 /// Bytes for a socket.
 #[derive(Debug)]
-pub struct Send<'a> {
+pub struct ToSend<'a> {
     socket: SockRef<'a>,
     bytes: &'a [u8],
 }
@@ -51,7 +59,7 @@ pub const SENDS_PER_CALL: usize = 128;
 /// Fewer are no quicker through the ring than in calls of their own.
 const RING_SENDS_MIN: usize = 2;
 
-impl<'a> Send<'a> {
+impl<'a> ToSend<'a> {
     /// These bytes for this socket, which has to be a non-blocking one.
     pub fn new<S>(socket: &'a S, bytes: &'a [u8]) -> Self
     where
@@ -63,7 +71,7 @@ impl<'a> Send<'a> {
     /// Sends in a call of its own.
     fn alone(&self) -> Taken {
         loop {
-            match self.socket.send(self.bytes) {
+            match self.socket.send_with_flags(self.bytes, FLAGS) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 taken => return taken,
             }
@@ -91,7 +99,7 @@ impl Burst {
     /// of its own, now and later: see [`is_plain`](Self::is_plain).
     pub fn send<'a>(
         &mut self,
-        mut sends: impl ExactSizeIterator<Item = Send<'a>> + Clone,
+        mut sends: impl ExactSizeIterator<Item = ToSend<'a>> + Clone,
         taken: &mut Vec<Taken>,
     ) {
         while sends.len() > 0 {

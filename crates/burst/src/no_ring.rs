@@ -3,7 +3,10 @@
 use std::convert::Infallible;
 use std::io;
 
-use crate::{Send, Taken};
+use crate::{Taken, ToSend};
+
+/// None: the sockets are non-blocking ones.
+pub(super) const FLAGS: i32 = 0;
 
 /// Never there.
 #[derive(Debug)]
@@ -16,7 +19,7 @@ impl Ring {
 
     pub(super) fn send<'a>(
         &mut self,
-        _: impl Iterator<Item = Send<'a>>,
+        _: impl Iterator<Item = ToSend<'a>>,
         _: &mut Vec<Taken>,
     ) -> bool {
         match self.0 {}

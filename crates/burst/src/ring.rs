@@ -5,7 +5,10 @@ use std::os::fd::AsRawFd;
 
 use io_uring::{IoUring, opcode, types};
 
-use crate::{SENDS_PER_CALL, Send, Taken};
+use crate::{SENDS_PER_CALL, Taken, ToSend};
+
+/// A send waits for no room, and whoever is gone is told of by the answer, not by a signal.
+pub(super) const FLAGS: i32 = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
 
 pub(super) struct Ring(IoUring);
 
@@ -25,7 +28,7 @@ impl Ring {
     /// not all, the answer is false, and the ring must not be used again.
     pub(super) fn send<'a>(
         &mut self,
-        sends: impl Iterator<Item = Send<'a>>,
+        sends: impl Iterator<Item = ToSend<'a>>,
         taken: &mut Vec<Taken>,
     ) -> bool {
         let first = taken.len();
@@ -33,7 +36,7 @@ impl Ring {
             let length = send.bytes.len().try_into().unwrap_or(u32::MAX);
             let socket = types::Fd(send.socket.as_raw_fd());
             let entry = opcode::Send::new(socket, send.bytes.as_ptr(), length)
-                .flags(libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL)
+                .flags(FLAGS)
                 .build()
                 .user_data(taken.len() as u64);
             // SAFETY: bytes and socket are borrowed for longer than this function takes. When it returns, each
@@ -85,7 +88,7 @@ mod tests {
         // Where there are no rings there is nothing that could be wrong with them.
         let Ok(mut ring) = Ring::new() else { return };
         let pairs: Vec<_> = (0..3).map(|_| UnixStream::pair().unwrap()).collect();
-        let sends = || pairs.iter().map(|(here, _)| Send::new(here, b"hello"));
+        let sends = || pairs.iter().map(|(here, _)| ToSend::new(here, b"hello"));
         wreck(&ring);
         let mut taken = Vec::new();
         assert!(!ring.send(sends(), &mut taken));

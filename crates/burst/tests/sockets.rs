@@ -6,7 +6,7 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 
-use jetstream_burst::{Burst, SENDS_PER_CALL, Send, Taken};
+use jetstream_burst::{Burst, SENDS_PER_CALL, Taken, ToSend};
 use libtest_mimic::{Arguments, Trial};
 
 type Test = fn(&mut Burst);
@@ -42,7 +42,7 @@ fn pair() -> (TcpStream, TcpStream) {
 
 fn send(burst: &mut Burst, sends: &[(&TcpStream, &[u8])]) -> Vec<Taken> {
     let mut taken = Vec::new();
-    burst.send(sends.iter().map(|(socket, bytes)| Send::new(*socket, bytes)), &mut taken);
+    burst.send(sends.iter().map(|(socket, bytes)| ToSend::new(*socket, bytes)), &mut taken);
     assert_eq!(taken.len(), sends.len());
     assert!(!burst.is_plain());
     taken

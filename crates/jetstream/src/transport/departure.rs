@@ -2,10 +2,11 @@
 //! than half of what it does.
 
 use std::cell::RefCell;
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use jetstream_burst::{Burst, SENDS_PER_CALL, Send, Taken};
+use jetstream_burst::{Burst, SENDS_PER_CALL, Taken, ToSend};
 
 use super::Sent;
 
@@ -21,9 +22,9 @@ pub struct Departure {
 }
 
 /// A socket whose frames can leave with others'.
-pub(super) trait Departing: std::marker::Send + Sync {
+pub(super) trait Departing: Send + Sync {
     /// The socket, with bytes for it.
-    fn send<'a>(&'a self, bytes: &'a [u8]) -> Send<'a>;
+    fn to_send<'a>(&'a self, bytes: &'a [u8]) -> ToSend<'a>;
 
     /// So many of the bytes were taken. The answer is about the connection: whether it takes more.
     fn landed(&self, bytes: &[u8], taken: Taken) -> Sent;
@@ -39,10 +40,20 @@ struct Gear {
 }
 
 struct Aboard {
-    sink: Arc<dyn Departing>,
+    /// Until it has landed.
+    sink: Option<Arc<dyn Departing>>,
     /// Where its bytes end; they begin where those before it end.
     end: usize,
     turn: usize,
+}
+
+impl Drop for Aboard {
+    /// What a panic keeps from landing may have been sent or not: that connection is at its end.
+    fn drop(&mut self) {
+        if let Some(sink) = self.sink.take() {
+            sink.landed(&[], Err(ErrorKind::ConnectionAborted.into()));
+        }
+    }
 }
 
 thread_local! {
@@ -79,10 +90,17 @@ impl Departure {
         self.gear.is_some()
     }
 
+    /// Whether nobody has asked for anything of it.
+    #[cfg(test)]
+    pub(super) fn is_untouched(&self) -> bool {
+        self.gear.is_none()
+    }
+
     /// Whether what was put aboard last is this sink's.
     pub(super) fn is_last(&self, sink: &dyn Departing) -> bool {
         let last = self.gear.as_ref().and_then(|gear| gear.aboard.last());
-        last.is_some_and(|last| std::ptr::addr_eq(Arc::as_ptr(&last.sink), sink))
+        let last = last.and_then(|last| last.sink.as_ref());
+        last.is_some_and(|last| std::ptr::addr_eq(Arc::as_ptr(last), sink))
     }
 
     /// Puts bytes aboard an open departure; behind those of the same sink, if they are the last ones.
@@ -97,25 +115,46 @@ impl Departure {
         let end = gear.bytes.len();
         match gear.aboard.last_mut() {
             Some(last) if is_last => last.end = end,
-            _ => gear.aboard.push(Aboard { sink, end, turn: self.turn }),
+            _ => gear.aboard.push(Aboard { sink: Some(sink), end, turn: self.turn }),
         }
     }
 
     /// Lets everything leave, and tells of each turn whose connection does not take more.
     pub(crate) fn leave(&mut self, mut held_up: impl FnMut(usize)) {
-        let Some(Gear { burst, bytes, aboard, taken }) = self.gear.as_deref_mut() else { return };
+        let Some(gear) = self.gear.as_deref_mut() else { return };
+        // Taken out, so that nothing leaves twice, whatever happens.
+        let mut aboard = std::mem::take(&mut gear.aboard);
+        let Gear { burst, bytes, taken, .. } = gear;
         let mut start = 0;
-        let ranges = aboard.iter().map(move |one| std::mem::replace(&mut start, one.end)..one.end);
-        let sends = aboard.iter().zip(ranges.clone());
-        burst.send(sends.map(|(one, range)| one.sink.send(&bytes[range])), taken);
-        for ((one, range), taken) in aboard.iter().zip(ranges).zip(taken.drain(..)) {
-            if one.sink.landed(&bytes[range], taken) != Sent::Room {
+        let ends = aboard.iter().map(|one| one.end);
+        let ranges = ends.map(move |end| std::mem::replace(&mut start, end)..end);
+        let sends = aboard.iter().zip(ranges.clone()).map(|(one, range)| {
+            let sink = one.sink.as_ref().expect("nothing has landed yet");
+            sink.to_send(&bytes[range])
+        });
+        taken.clear();
+        burst.send(sends, taken);
+        let mut start = 0;
+        for (one, taken) in aboard.iter_mut().zip(taken.drain(..)) {
+            let bytes = &bytes[std::mem::replace(&mut start, one.end)..one.end];
+            let sent = one.sink.take().map(|sink| sink.landed(bytes, taken));
+            // A connection that is gone is told of by its source.
+            if sent == Some(Sent::Full) {
                 held_up(one.turn);
             }
         }
         aboard.clear();
-        bytes.clear();
-        bytes.shrink_to(BYTES_MAX);
+        gear.aboard = aboard;
+        gear.empty();
+    }
+}
+
+impl Gear {
+    fn empty(&mut self) {
+        self.aboard.clear();
+        self.bytes.clear();
+        self.bytes.shrink_to(2 * BYTES_MAX);
+        self.taken.clear();
     }
 }
 
@@ -126,7 +165,10 @@ impl Drop for Departure {
         debug_assert!(is_told, "nobody has let the departure leave");
         // A panic in between is no reason to lose what is aboard.
         self.leave(|_| {});
-        self.gear.take().into_iter().for_each(give_back);
+        if let Some(mut gear) = self.gear.take() {
+            gear.empty();
+            give_back(gear);
+        }
     }
 }
 
@@ -148,10 +190,14 @@ fn take_gear() -> Option<Box<Gear>> {
                 Some(Box::new(Gear { burst, bytes, aboard, taken }))
             }
             Err(error) => {
-                *shelf = Shelf::Nothing;
-                if !IS_TOLD.swap(true, Ordering::Relaxed) {
-                    tracing::info!(%error, "no io_uring: each frame is a call into the kernel");
+                // What is merely lacking now (memory, a file descriptor) may be there the next time.
+                if matches!(
+                    error.kind(),
+                    ErrorKind::Unsupported | ErrorKind::PermissionDenied | ErrorKind::InvalidInput
+                ) {
+                    *shelf = Shelf::Nothing;
                 }
+                tell_of_plain_sends(&error);
                 None
             }
         },
@@ -162,16 +208,24 @@ fn take_gear() -> Option<Box<Gear>> {
 fn give_back(gear: Box<Gear>) {
     let shelf = match gear.burst.is_plain() {
         false => Shelf::Gear(Some(gear)),
-        true => Shelf::Nothing,
+        true => {
+            tell_of_plain_sends(&"the kernel has stopped taking sends");
+            Shelf::Nothing
+        }
     };
     // Later than the thread's end nothing is kept.
     let _ = GEAR.try_with(|kept| kept.replace(shelf));
 }
 
-/// That there is no io_uring is told once, not by each thread.
-static IS_TOLD: AtomicBool = AtomicBool::new(false);
+/// Once, not by each thread.
+fn tell_of_plain_sends(why: &dyn std::fmt::Display) {
+    static IS_TOLD: AtomicBool = AtomicBool::new(false);
+    if !IS_TOLD.swap(true, Ordering::Relaxed) {
+        tracing::info!(%why, "no io_uring: each frame is a call into the kernel");
+    }
+}
 
-/// How many bytes are put aboard before it leaves; also, what room for them is kept.
+/// How many bytes are put aboard before it leaves. What a turn brings may go beyond it.
 const BYTES_MAX: usize = 64 << 10;
 
 #[cfg(test)]
@@ -184,17 +238,16 @@ mod tests {
     struct Pier(std::net::UdpSocket, Mutex<Vec<Vec<u8>>>);
 
     impl Departing for Pier {
-        fn send<'a>(&'a self, bytes: &'a [u8]) -> Send<'a> {
-            Send::new(&self.0, bytes)
+        fn to_send<'a>(&'a self, bytes: &'a [u8]) -> ToSend<'a> {
+            ToSend::new(&self.0, bytes)
         }
 
         fn landed(&self, bytes: &[u8], taken: Taken) -> Sent {
-            let mut landed = self.1.lock().unwrap();
-            landed.push(bytes.into());
+            assert_ne!(bytes, b"boom", "as asked");
+            self.1.lock().unwrap().push(bytes.into());
             match taken {
                 Ok(count) if count == bytes.len() => Sent::Room,
-                Ok(_) => Sent::Full,
-                Err(_) => Sent::Closed,
+                _ => Sent::Full,
             }
         }
     }
@@ -282,5 +335,29 @@ mod tests {
         assert_eq!(landed(&pier), [b"late"]);
         assert_eq!(Arc::strong_count(&pier), 1);
         assert!(Departure::default().is_open());
+    }
+
+    #[test]
+    fn a_panic_in_between_sends_nothing_twice_and_ends_those_of_whom_nothing_is_known() {
+        let mut departure = Departure::default();
+        if !departure.is_open() {
+            return; // As above.
+        }
+        let piers = [true; 3].map(pier);
+        for (pier, text) in piers.iter().zip(["first", "boom", "third"]) {
+            board(&mut departure, pier, text);
+        }
+        let leaves = std::panic::AssertUnwindSafe(|| departure.leave(|_| {}));
+        std::panic::catch_unwind(leaves).unwrap_err();
+        drop(departure);
+        assert_eq!(landed(&piers[0]), [b"first"]);
+        assert!(landed(&piers[1]).is_empty());
+        assert_eq!(landed(&piers[2]), [b""]);
+
+        let mut departure = Departure::default();
+        assert!(departure.is_open());
+        board(&mut departure, &piers[0], "next");
+        departure.leave(|_| {});
+        assert_eq!(landed(&piers[0]), [b"next"]);
     }
 }

@@ -1,9 +1,9 @@
 //! The writing half of a plain connection: frames go straight from whoever has them to the socket.
 //!
-//! A scope's task writes to the sockets of all members itself; no task per connection is woken and no
-//! frame is copied. Only what a socket does not take at once is kept here, and as long as something is
-//! kept everything else queues up behind it, so that frames are never torn or swapped. The pongs and
-//! close frames of the reading half join the same queue.
+//! A scope's task writes to the sockets of all members itself, many of them in one call into the kernel; no
+//! task per connection is woken. What a socket does not take at once is kept here, and what comes while a frame
+//! is on its way with others. As long as something is kept everything else queues up behind it, so that frames
+//! are never torn or swapped. The pongs and close frames of the reading half join the same queue.
 
 use std::io::{self, IoSlice};
 use std::iter::once;
@@ -13,7 +13,7 @@ use std::slice::from_ref;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
-use jetstream_burst::{Send, Taken};
+use jetstream_burst::{Taken, ToSend};
 use parking_lot::Mutex;
 use prefetch_index::prefetch_index;
 use smallvec::SmallVec;
@@ -88,14 +88,15 @@ impl FrameSink for SocketSink {
         let bytes = parts.iter().map(|part| Part::from(*part).as_bytes());
         let length = bytes.clone().map(<[u8]>::len).sum();
         // A long frame is better not copied, and what is compressed has a way of its own.
-        let is_short = length <= JOINED_BYTES_MAX && departure.is_open();
-        let header = Header::text(length);
         let mut outbound = self.outbound.lock();
         let is_packed = Packed::is_of(parts) && outbound.compresses;
-        if !is_short || is_packed || !outbound.departs {
+        let may_depart = outbound.departs && length <= JOINED_BYTES_MAX && !is_packed;
+        // Asked last: who does without io_uring is not to have any.
+        if !may_depart || !departure.is_open() {
             drop(outbound);
-            return FrameSink::send(&*self, parts);
+            return self.send(parts);
         }
+        let header = Header::text(length);
         if outbound.closing || outbound.ended {
             return Sent::Closed;
         }
@@ -129,8 +130,8 @@ impl FrameSink for SocketSink {
 }
 
 impl Departing for SocketSink {
-    fn send<'a>(&'a self, bytes: &'a [u8]) -> Send<'a> {
-        Send::new(&self.socket, bytes)
+    fn to_send<'a>(&'a self, bytes: &'a [u8]) -> ToSend<'a> {
+        ToSend::new(&self.socket, bytes)
     }
 
     fn landed(&self, bytes: &[u8], taken: Taken) -> Sent {

@@ -418,3 +418,17 @@ async fn a_client_that_closes_while_a_frame_is_aboard_gets_both_the_frame_and_th
     client.read_to_end(&mut read).await.unwrap();
     assert_eq!(read, b"\x81\x04last\x88\x02\x03\xe8");
 }
+
+#[tokio::test]
+async fn who_is_to_do_without_io_uring_does() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let (mut client, _) = listener.accept().await.unwrap();
+    let sink = SocketSink::new(stream, false, false);
+    let mut departure = Departure::default();
+    assert_eq!(sink.send_with(&[FramePart::Copied("alone")], &mut departure), Sent::Room);
+    assert!(departure.is_untouched(), "it would have asked the kernel");
+    let mut read = [0; 7];
+    client.read_exact(&mut read).await.unwrap();
+    assert_eq!(&read, b"\x81\x05alone");
+}
