@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 use std::io::ErrorKind;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -42,8 +43,8 @@ struct Gear {
 struct Aboard {
     /// Until it has landed.
     sink: Option<Arc<dyn Departing>>,
-    /// Where its bytes end; they begin where those before it end.
-    end: usize,
+    /// Where its bytes stand.
+    range: Range<usize>,
     turn: usize,
 }
 
@@ -111,11 +112,12 @@ impl Departure {
     ) {
         let is_last = self.is_last(&*sink);
         let gear = self.gear.as_mut().expect("somebody has asked whether it is open");
+        let start = gear.bytes.len();
         parts.for_each(|part| gear.bytes.extend_from_slice(part));
         let end = gear.bytes.len();
         match gear.aboard.last_mut() {
-            Some(last) if is_last => last.end = end,
-            _ => gear.aboard.push(Aboard { sink: Some(sink), end, turn: self.turn }),
+            Some(last) if is_last => last.range.end = end,
+            _ => gear.aboard.push(Aboard { sink: Some(sink), range: start..end, turn: self.turn }),
         }
     }
 
@@ -125,25 +127,20 @@ impl Departure {
         // Taken out, so that nothing leaves twice, whatever happens.
         let mut aboard = std::mem::take(&mut gear.aboard);
         let Gear { burst, bytes, taken, .. } = gear;
-        let mut start = 0;
-        let ends = aboard.iter().map(|one| one.end);
-        let ranges = ends.map(move |end| std::mem::replace(&mut start, end)..end);
-        let sends = aboard.iter().zip(ranges.clone()).map(|(one, range)| {
+        let sends = aboard.iter().map(|one| {
             let sink = one.sink.as_ref().expect("nothing has landed yet");
-            sink.to_send(&bytes[range])
+            sink.to_send(&bytes[one.range.clone()])
         });
         taken.clear();
         burst.send(sends, taken);
-        let mut start = 0;
         for (one, taken) in aboard.iter_mut().zip(taken.drain(..)) {
-            let bytes = &bytes[std::mem::replace(&mut start, one.end)..one.end];
+            let bytes = &bytes[one.range.clone()];
             let sent = one.sink.take().map(|sink| sink.landed(bytes, taken));
             // A connection that is gone is told of by its source.
             if sent == Some(Sent::Full) {
                 held_up(one.turn);
             }
         }
-        aboard.clear();
         gear.aboard = aboard;
         gear.empty();
     }
